@@ -1,0 +1,82 @@
+"""The HTTP face: routes, and the ASGI plumbing around them."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from agent_reasoning import __version__
+from agent_reasoning.api import operations, reasoning
+from agent_reasoning.api.identity import RequestIdentity
+from agent_reasoning.api.problems import MEDIA_TYPE, describe, describe_status, retry_after
+from agent_reasoning.errors import ReasoningError
+from agent_reasoning.service.limits import RateLimiter
+from agent_reasoning.service.reason import ReasoningService
+
+log = structlog.get_logger("agent_reasoning.http")
+
+DESCRIPTION = """Answers structured problems with tiny recursive models, and checks every answer with an exact
+verifier. `verified` is a fact; `confidence` is a belief. `GET /tasks` lists what can be asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one client may ask of this face."""
+
+    max_body_bytes: int = 1_048_576
+    rate: str = "off"
+    trusted_hops: int = 0
+
+
+def create_app(service: ReasoningService, limits: Limits | None = None) -> FastAPI:
+    """The application around a service; it starts and stops the service's engine."""
+    limits = limits or Limits()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        service.start()
+        yield
+        service.stop()
+
+    app = FastAPI(
+        title="agent-reasoning", version=__version__, summary="Verified answers to structured problems",
+        description=DESCRIPTION, lifespan=lifespan,
+    )  # fmt: skip
+    app.state.service = service
+    app.state.limits = limits
+    app.state.limiter = RateLimiter(limits.rate)
+    app.include_router(reasoning.router)
+    app.include_router(operations.router)
+    app.add_exception_handler(ReasoningError, _render)
+    app.add_exception_handler(HTTPException, _render_http)
+    app.add_exception_handler(Exception, _render_unexpected)
+    app.add_middleware(RequestIdentity)
+    return app
+
+
+def _respond(request: Request, error: Exception) -> Response:
+    details = describe(error, request.scope.get("request_id"))
+    return JSONResponse(
+        details.model_dump(exclude_none=True), details.status, headers=retry_after(error), media_type=MEDIA_TYPE
+    )
+
+
+async def _render(request: Request, error: Exception) -> Response:
+    return _respond(request, error)
+
+
+async def _render_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    details = describe_status(error.status_code, error.detail, request.scope.get("request_id"))
+    return JSONResponse(
+        details.model_dump(exclude_none=True), details.status, headers=error.headers, media_type=MEDIA_TYPE
+    )
+
+
+async def _render_unexpected(request: Request, error: Exception) -> Response:
+    log.error("http.unexpected", path=request.url.path, exc_info=error)
+    return _respond(request, error)

@@ -1,0 +1,75 @@
+"""POST /reason, and what can be asked there: /tasks and /models."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from starlette.exceptions import HTTPException
+
+from agent_reasoning.api.body import parse_json, read_body
+from agent_reasoning.api.identity import client_of
+from agent_reasoning.api.problems import MEDIA_TYPE
+from agent_reasoning.errors import InvalidRequest
+from agent_reasoning.schemas import ModelSummary, ProblemDetails, ReasonRequest, ReasonResponse, TaskDetail, TaskSummary
+from agent_reasoning.service.catalog import model_summary, task_detail, task_summary
+from agent_reasoning.service.reason import ReasoningService
+from agent_reasoning.validation import validate
+
+router = APIRouter()
+
+PROBLEM: dict[str, Any] = {"model": ProblemDetails, "content": {MEDIA_TYPE: {}}}
+REASON_ERRORS: dict[int | str, dict[str, Any]] = {
+    400: {**PROBLEM, "description": "The body is not JSON."},
+    413: {**PROBLEM, "description": "The body is larger than MAX_BODY_BYTES."},
+    422: {**PROBLEM, "description": "The request or its context breaks a rule, or require_verified was not met."},
+    429: {**PROBLEM, "description": "This client sends too much; see Retry-After."},
+    503: {**PROBLEM, "description": "Overloaded, draining or not ready; see Retry-After."},
+    504: {**PROBLEM, "description": "The deadline passed before the first refinement step."},
+}
+BODY = {
+    "requestBody": {"required": True, "content": {"application/json": {"schema": ReasonRequest.model_json_schema()}}}
+}
+
+
+def service_of(request: Request) -> ReasoningService:
+    service: ReasoningService = request.app.state.service
+    return service
+
+
+Service = Annotated[ReasoningService, Depends(service_of)]
+
+
+async def reason_request(request: Request) -> ReasonRequest:
+    """The body, read by hand: the framework's own reading knows no limit on size and takes NaN for a number."""
+    limits = request.app.state.limits
+    request.app.state.limiter.check(client_of(request, limits.trusted_hops))
+    data = parse_json(await read_body(request, limits.max_body_bytes))
+    return validate(ReasonRequest, data, InvalidRequest, "request")
+
+
+@router.post("/reason", responses=REASON_ERRORS, openapi_extra=BODY, tags=["reasoning"])
+async def reason(
+    body: Annotated[ReasonRequest, Depends(reason_request)], request: Request, service: Service
+) -> ReasonResponse:
+    """Solve a problem. The answer says whether an exact verifier found it valid, and who found it."""
+    return await service.reason(body, request.scope["request_id"])
+
+
+@router.get("/tasks", tags=["reasoning"])
+async def tasks(service: Service) -> list[TaskSummary]:
+    """What can be asked, with an example of each."""
+    return [task_summary(task) for task in service.registry.all()]
+
+
+@router.get("/tasks/{name}", tags=["reasoning"], responses={404: {**PROBLEM, "description": "There is no such task."}})
+async def task(name: str, service: Service) -> TaskDetail:
+    """One task: the JSON Schema of its context, an example, and the model that serves it."""
+    found = {task.info.name: task for task in service.registry.all()}.get(name)
+    if found is None:
+        raise HTTPException(404, f"There is no task named {name[:64]!r}; GET /tasks lists them.")
+    return task_detail(found, service.models.get(name))
+
+
+@router.get("/models", tags=["reasoning"])
+async def models(service: Service) -> list[ModelSummary]:
+    """The models that are loaded."""
+    return [model_summary(model) for model in service.models.values()]

@@ -1,0 +1,1 @@
+"""The commands behind `cli`, each imported only when it is typed."""

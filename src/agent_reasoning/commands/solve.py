@@ -1,0 +1,53 @@
+"""`agent-reasoning solve`: the service's own use case, without the service."""
+
+import asyncio
+import json
+import uuid
+from pathlib import Path
+from typing import Any
+
+from agent_reasoning.engine.model import load_models, pick_device, spread_threads
+from agent_reasoning.errors import InvalidRequest
+from agent_reasoning.schemas import ReasonRequest, ReasonResponse
+from agent_reasoning.service.reason import ReasoningService
+from agent_reasoning.service.settings import shipped_models
+from agent_reasoning.tasks import builtin_tasks
+from agent_reasoning.validation import validate
+
+
+def solve(text: bytes, models: Path | None, device: str, options: dict[str, Any]) -> ReasonResponse:
+    """Raises the package's errors; options: `task`, `question`, `samples`, `max_steps`, `seed`."""
+    request = validate(ReasonRequest, as_request(text, options), InvalidRequest, "request")
+    loaded = load_models(models or shipped_models(), pick_device(device))
+    spread_threads(loaded)
+    service = ReasoningService(builtin_tasks(), loaded)
+    service.start()
+    try:
+        return asyncio.run(service.reason(request, uuid.uuid4().hex))
+    finally:
+        service.stop()
+
+
+def as_request(text: bytes, options: dict[str, Any]) -> dict[str, Any]:
+    """A file's content as the body of a request: it may be one already, a context, or several YAML documents."""
+    data = read_documents(text)
+    if not isinstance(data, dict):
+        raise InvalidRequest("The input holds no problem: an object was expected, with a request or a context.")
+    whole = "question" in data and "context" in data
+    request = data if whole else {"question": "Solve this.", "context": data}
+    return request | {name: value for name, value in options.items() if value is not None}
+
+
+def read_documents(text: bytes) -> Any:
+    """JSON, or YAML (several documents become one object that lists them). Raises InvalidRequest."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        pass
+    import yaml  # a large import, for people's own files only
+
+    try:
+        documents = [document for document in yaml.safe_load_all(text) if document is not None]
+    except (yaml.YAMLError, RecursionError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"The input is neither JSON nor YAML: {' '.join(str(error).split())}") from None
+    return documents[0] if len(documents) == 1 else {"documents": documents}

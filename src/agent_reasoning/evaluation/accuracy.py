@@ -1,0 +1,50 @@
+"""How often a model's answers verify, by problem size and refinement steps, and what they cost."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from agent_reasoning.evaluation.trajectories import Trajectory
+
+BUDGETS = (1, 2, 4, 8, 16, 32, 64)
+
+
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """One line of the table: instances of one size, stopped by the verifier or after `max_steps`."""
+
+    size: int
+    instances: int
+    max_steps: int
+    exact: float
+    verified: float
+    mean_steps: float
+    mean_applications: float
+    mean_milliseconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def accuracy(trajectories: Sequence[Trajectory], max_steps: int, applications_per_step: int) -> list[Accuracy]:
+    """A line for each budget up to `max_steps`. `trajectories`: of one size, run with at least `max_steps`."""
+    count = len(trajectories)
+    budgets = sorted({budget for budget in BUDGETS if budget < max_steps} | {max_steps})
+    rows = []
+    for budget in budgets:
+        within = [item for item in trajectories if item.steps <= budget]
+        steps = sum(min(item.steps, budget) for item in trajectories) / count
+        seconds = sum(item.seconds * min(item.steps, budget) / item.steps for item in trajectories) / count
+        rows.append(
+            Accuracy(
+                size=trajectories[0].size,
+                instances=count,
+                max_steps=budget,
+                exact=sum(item.exact for item in within) / count,
+                verified=sum(item.verified for item in within) / count,
+                mean_steps=steps,
+                mean_applications=steps * applications_per_step,
+                mean_milliseconds=seconds * 1000,
+            )
+        )
+    return rows

@@ -1,0 +1,115 @@
+"""Is a step's confidence what it says: the probability that this answer verifies? Fitting the map, and measuring it.
+
+Both look at what callers see: a trajectory ends when its answer verifies, so step k holds only the instances that
+had not verified before.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent_reasoning.engine.confidence import Confidence, StepMap
+from agent_reasoning.evaluation.trajectories import Trajectory
+
+ENOUGH_INSTANCES, ENOUGH_FAILURES = 300, 30  # below either a step is fitted and measured together with all later ones
+BINS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """How good the confidence at one refinement step is; the last line may stand for all later steps."""
+
+    step: str
+    answers: int
+    failures: int
+    auroc: float | None
+    """Chance that a right answer got more confidence than a wrong one; None where either kind is missing."""
+    calibration_error: float
+    """Expected calibration error over ten bins of equal count."""
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def fit(trajectories: Sequence[Trajectory], max_steps: int) -> Confidence:
+    """A monotone map for each step (isotonic regression), as far as there are instances to fit it on."""
+    maps = []
+    for _, logits, right, _ in _by_step(trajectories, max_steps):
+        maps.append(_fit_step(logits, right))
+    return Confidence(tuple(maps))
+
+
+def measure(trajectories: Sequence[Trajectory], confidence: Confidence, max_steps: int) -> list[Quality]:
+    lines = []
+    for name, logits, right, steps in _by_step(trajectories, max_steps):
+        said = np.array([confidence(logit, step) for logit, step in zip(logits, steps, strict=True)])
+        lines.append(Quality(name, len(right), int((~right).sum()), auroc(said, right), calibration_error(said, right)))
+    return lines
+
+
+def auroc(said: NDArray[np.float64], right: NDArray[np.bool_]) -> float | None:
+    """By ranks (Mann-Whitney), ties counted half."""
+    if right.all() or not right.any():
+        return None
+    _, place, counts = np.unique(said, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]
+    positive, negative = int(right.sum()), int((~right).sum())
+    return float((ranks[right].sum() - positive * (positive + 1) / 2) / (positive * negative))
+
+
+def calibration_error(said: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
+    """Mean distance between what was said and what came, over bins of equal count, weighted by count."""
+    order = np.argsort(said, kind="stable")
+    bins = [part for part in np.array_split(order, BINS) if len(part)]
+    return float(sum(len(part) * abs(said[part].mean() - right[part].mean()) for part in bins) / max(1, len(said)))
+
+
+_Step = tuple[str, NDArray[np.float64], NDArray[np.bool_], list[int]]
+
+
+def _by_step(trajectories: Sequence[Trajectory], max_steps: int) -> list[_Step]:
+    """(name, logits, whether they verified, steps) for 1, 2, … while there is enough; then the rest as one."""
+    found: list[_Step] = []
+    for step in range(1, max_steps + 1):
+        here = _answers(trajectories, step, step)
+        later = _answers(trajectories, step + 1, max_steps)
+        if not _enough(here[1]) or step == max_steps or not _enough(later[1]):
+            rest = _answers(trajectories, step, max_steps)
+            if len(rest[1]):
+                found.append((f"{step}" if step == max_steps else f"{step}–{max_steps}", *rest))
+            break
+        found.append((str(step), *here))
+    return found
+
+
+def _answers(
+    trajectories: Sequence[Trajectory], first: int, last: int
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], list[int]]:
+    picked = [
+        (item.q_halt_logits[step - 1], item.verified and step == item.steps, step)
+        for item in trajectories
+        for step in range(first, min(last, item.steps) + 1)
+    ]
+    logits = np.array([logit for logit, _, _ in picked], np.float64)
+    return logits, np.array([right for _, right, _ in picked], bool), [step for _, _, step in picked]
+
+
+def _enough(right: NDArray[np.bool_]) -> bool:
+    return len(right) >= ENOUGH_INSTANCES and int((~right).sum()) >= ENOUGH_FAILURES
+
+
+def _fit_step(logits: NDArray[np.float64], right: NDArray[np.bool_]) -> StepMap:
+    from scipy.optimize import isotonic_regression  # needed for fitting only, so not by the service
+
+    order = np.argsort(logits, kind="stable")
+    fitted = isotonic_regression(right[order].astype(float)).x
+    # A thousand right answers in a row do not make certainty: stay one imagined counter-example away from it.
+    edge = 1 / (len(right) + 2)
+    fitted = np.clip(fitted, edge, 1 - edge)
+    x = logits[order]
+    ends = np.flatnonzero(np.diff(fitted))
+    kept = np.unique(np.concatenate([[0], ends, ends + 1, [len(x) - 1]]))  # where each flat piece starts and ends
+    return StepMap(tuple(np.round(x[kept], 4).tolist()), tuple(np.round(fitted[kept], 5).tolist()))

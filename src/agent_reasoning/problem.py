@@ -1,0 +1,99 @@
+"""What a task hands to a network, and what its verifier hands back. Plain arrays: no torch, no task names.
+
+A problem has L cells (the unknowns), each with V candidates; an answer picks one candidate for each cell. What ties
+cells together is typed: *relations* are edges between cells (depends on), *groups* are sets of (cell, candidate)
+pairs (one digit in a row). A `ProblemSpec` names the types; it is fixed for a task and sizes the network.
+"""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class RelationSpec:
+    """A directed type of edge. Candidate v of the target listens to candidate v - shift of the source."""
+
+    name: str
+    shift: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemSpec:
+    """The types that a task's problems are made of; a network is built from it."""
+
+    vocabulary: tuple[str, ...]
+    """What a cell's token may say, by index."""
+    cell_features: tuple[str, ...] = ()
+    candidate_features: tuple[str, ...] = ()
+    relations: tuple[RelationSpec, ...] = ()
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """One encoded problem: L cells, V candidates.
+
+    Raises ValueError where an array does not fit the others: that is a bug of the task, not of a caller.
+    """
+
+    candidates: Bools
+    """[L, V] True where a cell may take a candidate; every row has at least one. A False is never answered."""
+    tokens: Ints
+    """[L] index into the spec's vocabulary."""
+    cell_features: Floats = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    """[L, F]"""
+    candidate_features: Floats = field(default_factory=lambda: np.zeros((0, 0, 0), np.float32))
+    """[L, V, C]"""
+    relations: dict[str, Ints] = field(default_factory=dict)
+    """name -> [E, 2] (source cell, target cell)"""
+    groups: dict[str, tuple[Ints, ...]] = field(default_factory=dict)
+    """name -> for each group of that type its members, [M, 2] (cell, candidate)"""
+
+    def __post_init__(self) -> None:
+        cells, width = self.candidates.shape
+        if self.tokens.shape != (cells,):
+            raise ValueError(f"tokens are {self.tokens.shape} for {cells} cells")
+        if not self.candidates.any(axis=1).all():
+            raise ValueError("a cell has no candidate")
+        for name, edges in self.relations.items():
+            if edges.size and (edges.min() < 0 or edges.max() >= cells):
+                raise ValueError(f"relation {name!r} names a cell outside 0..{cells - 1}")
+        for name, groups in self.groups.items():
+            for members in groups:
+                if (members < 0).any() or (members >= (cells, width)).any():
+                    raise ValueError(f"group {name!r} names a pair outside ({cells}, {width})")
+
+    @cached_property
+    def size(self) -> tuple[int, int]:
+        """(L, V)"""
+        return self.candidates.shape[0], self.candidates.shape[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What an exact verifier says of one answer. `valid` is a fact, never a belief."""
+
+    valid: bool
+    violations: tuple[str, ...] = ()
+    """In words, for people; empty if and only if valid."""
+    objective: float | None = None
+    """Recomputed by the verifier; None for tasks where validity is all."""
+    bound: float | None = None
+    """No valid answer has an objective below this."""
+
+    def __post_init__(self) -> None:
+        assert self.valid == (not self.violations), "a verdict is valid exactly when it lists no violation"
+
+    @property
+    def optimal(self) -> bool:
+        """Proven: nothing valid can be better. Where validity is all, every valid answer is the best one."""
+        if not self.valid:
+            return False
+        return self.objective is None or (self.bound is not None and self.objective <= self.bound)

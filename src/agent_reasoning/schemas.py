@@ -1,0 +1,128 @@
+"""The wire models: what callers send and what they get. Every part, and the client, may import them."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+TaskType = Literal["planning", "troubleshooting", "optimization", "logic", "general"]
+Source = Literal["model", "improved", "baseline"]
+HaltedBy = Literal["verified", "max_steps", "deadline"]
+
+MAX_QUESTION = 4096
+MAX_REFINEMENT_STEPS = 64
+MAX_SAMPLES = 64
+
+
+class ReasonRequest(BaseModel):
+    """A problem to solve."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        json_schema_extra={
+            "example": {
+                "question": "In which order can I roll these services out?",
+                "context": {"steps": {"database": [], "cache": [], "api": ["database", "cache"], "web": ["api"]}},
+                "task_type": "planning",
+            }
+        },
+    )
+
+    question: str = Field(min_length=1, max_length=MAX_QUESTION, description="what is wanted, in words")
+    context: dict[str, Any] = Field(default_factory=dict, description="the problem as data, in the task's schema")
+    task_type: TaskType = Field("general", description="`general`: find the task from the shape of the context")
+    task: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(None, description="a task by name")
+    max_steps: int | None = Field(
+        None,
+        ge=1,
+        le=MAX_REFINEMENT_STEPS,
+        description="refinement steps for each trajectory; unset: the model's own budget",
+    )
+    samples: int = Field(1, ge=1, le=MAX_SAMPLES, description="trajectories; the best by verifier wins")
+    seed: int = Field(0, ge=0, lt=2**63, description="same request, same seed, same answer")
+    require_verified: bool = Field(False, description="true: an unverified result is an error")
+    source_policy: Literal["best", "model"] = Field("best", description="`model` switches the baseline off")
+    timeout_seconds: float | None = Field(
+        None, gt=0, allow_inf_nan=False, description="a deadline below the service's own"
+    )
+    conversation_id: Annotated[str, Field(max_length=256)] | None = Field(None, description="echoed")
+
+
+class TraceStep(BaseModel):
+    """One refinement step of the trajectory that gave the answer."""
+
+    step: int
+    confidence: float = Field(
+        ge=0, le=1, description="probability that this answer verifies, said before the verifier looked"
+    )
+    intermediate_answer: str
+    changed: int = Field(description="cells whose answer differs from the step before")
+    verified: bool
+
+
+class ReasonResponse(BaseModel):
+    """The best answer found, and whether it is verified."""
+
+    answer: str = Field(description="for people")
+    solution: dict[str, Any] = Field(description="for programs")
+    steps: int = Field(description="refinement steps of the trajectory that gave the answer")
+    confidence: float = Field(
+        ge=0,
+        le=1,
+        description="0 when nothing verified; else the probability that this is the best answer (1 if validity is all)",
+    )
+    reasoning_trace: list[TraceStep]
+    duration_ms: float
+    verified: bool = Field(description="an exact verifier checked this answer and found nothing wrong")
+    violations: list[str] = Field(description="what the verifier found wrong; empty if and only if verified")
+    objective: float | None = None
+    bound: float | None = None
+    optimal: bool | None = Field(None, description="proven by the bound; null for tasks without an objective")
+    task_type: str
+    task: str
+    source: Source
+    model: str
+    halted_by: HaltedBy
+    seed: int
+    request_id: str
+    conversation_id: str | None = None
+
+
+class ProblemDetails(BaseModel):
+    """An error (RFC 9457). `type` is stable; further members depend on it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(description="`urn:agent-reasoning:problem:` and the error's code")
+    title: str
+    status: int
+    detail: str
+    request_id: str | None = None
+
+
+class TaskSummary(BaseModel):
+    name: str
+    task_type: str
+    summary: str
+    example: dict[str, Any]
+
+
+class TaskDetail(TaskSummary):
+    context_schema: dict[str, Any] = Field(description="JSON Schema of the task's own form of context")
+    model: str | None = Field(description="the model that serves it; null if none is loaded")
+
+
+class ModelSummary(BaseModel):
+    name: str
+    task: str
+    architecture: str
+    parameters: int
+    max_steps: int
+    applications_per_step: int
+    device: str
+    sha256: str
+
+
+class Health(BaseModel):
+    status: str
+    detail: str | None = None

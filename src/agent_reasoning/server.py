@@ -1,0 +1,69 @@
+"""`agent-reasoning serve`: the process around the application."""
+
+import sys
+import time
+from types import FrameType
+
+import structlog
+import uvicorn
+
+from agent_reasoning.api.app import Limits, create_app
+from agent_reasoning.engine.model import load_models, pick_device, spread_threads
+from agent_reasoning.service.log import configure
+from agent_reasoning.service.reason import ReasoningService
+from agent_reasoning.service.settings import misspelt, read_settings
+from agent_reasoning.tasks import builtin_tasks
+
+log = structlog.get_logger("agent_reasoning.server")
+
+
+class DrainingServer(uvicorn.Server):
+    """Says "not ready" from the first signal on, while what was accepted is still answered."""
+
+    def __init__(self, config: uvicorn.Config, service: ReasoningService) -> None:
+        super().__init__(config)
+        self._service = service
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._service.draining = True
+        super().handle_exit(sig, frame)
+
+
+def serve() -> None:
+    """Raises ConfigurationError before anything listens, where the environment or a model cannot work."""
+    settings = read_settings()
+    configure(settings.log_level, settings.log_format)
+    begun = time.perf_counter()
+    models = load_models(settings.model_path, pick_device(settings.device))
+    spread_threads(models)
+    for name, meant in misspelt().items():
+        log.warning("settings.misspelt", name=name, probably=meant)
+    log.info("settings.effective", **settings.model_dump(mode="json"))
+    for model in models:
+        log.info("model.loaded", model=model.name, task=model.task, parameters=model.parameters, device=model.device)
+    service = ReasoningService(
+        builtin_tasks(),
+        models,
+        max_queue=settings.max_queue,
+        max_steps=settings.max_steps,
+        timeout_seconds=settings.request_timeout_seconds,
+    )
+    app = create_app(service, Limits(settings.max_body_bytes, settings.rate_limit, settings.trusted_hops))
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=int(settings.request_timeout_seconds) + 1,
+    )
+    log.info(
+        "server.starting",
+        url=f"http://{settings.host}:{settings.port}",
+        load_seconds=round(time.perf_counter() - begun, 3),
+    )
+    server = DrainingServer(config, service)
+    server.run()
+    if not server.started:
+        sys.exit(1)

@@ -1,0 +1,85 @@
+"""What Prometheus scrapes. Label values come from closed sets: no caller can make a new series."""
+
+from typing import get_args
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, PlatformCollector, ProcessCollector
+from prometheus_client.exposition import choose_encoder
+
+from agent_reasoning import __version__
+from agent_reasoning.engine.engine import StepReport
+from agent_reasoning.engine.model import Model
+from agent_reasoning.schemas import ReasonResponse, TaskType
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+STEPS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
+SHARES = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
+COMPLETED = "completed"
+
+
+class Metrics:
+    """One registry for a service; `status` is `completed` or an error's code."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        prefix, registry = "agent_reasoning", self.registry
+        self.requests = Counter(
+            f"{prefix}_requests", "Requests, by how they ended", ["task_type", "status"], registry=registry
+        )
+        self.duration = Histogram(
+            f"{prefix}_duration_seconds", "Time to answer", ["task_type"], buckets=SECONDS, registry=registry
+        )
+        self.steps = Histogram(f"{prefix}_steps", "Refinement steps", ["task_type"], buckets=STEPS, registry=registry)
+        self.confidence = Histogram(
+            f"{prefix}_confidence", "Confidence of answers", ["task_type"], buckets=SHARES, registry=registry
+        )
+        self.verified = Counter(
+            f"{prefix}_verified", "Answers, by what the verifier said", ["task_type", "verified"], registry=registry
+        )
+        self.source = Counter(f"{prefix}_answers", "Answers, by who found them", ["task", "source"], registry=registry)
+        self.queue_depth = Gauge(f"{prefix}_queue_depth", "Requests that wait for the engine", registry=registry)
+        self.queue_wait = Histogram(
+            f"{prefix}_queue_wait_seconds", "Time in the queue", ["task"], buckets=SECONDS, registry=registry
+        )
+        self.step_seconds = Histogram(
+            f"{prefix}_step_seconds", "Time of one refinement step", ["task"], buckets=SECONDS, registry=registry
+        )
+        self.gpu_utilization = Gauge(
+            f"{prefix}_gpu_utilization", "GPU utilization, 0 to 1; 0 without a GPU", registry=registry
+        )
+        self.build = Info(f"{prefix}_build", "Version of the service", registry=registry)
+        self.build.info({"version": __version__})
+        self.model = Gauge(
+            f"{prefix}_model_info", "Models loaded", ["model", "task", "device", "sha256"], registry=registry
+        )
+        for task_type in get_args(TaskType):  # a series that exists only after its first event breaks rate() and alerts
+            self.requests.labels(task_type, COMPLETED)
+            for verified in ("true", "false"):
+                self.verified.labels(task_type, verified)
+
+    def models(self, models: list[Model]) -> None:
+        for model in models:
+            self.model.labels(model.name, model.task, model.device, model.sha256[:12]).set(1)
+
+    def stepped(self, report: StepReport) -> None:
+        self.step_seconds.labels(report.task).observe(report.seconds)
+        self.queue_depth.set(report.waiting)
+
+    def answered(self, response: ReasonResponse, waited_seconds: float) -> None:
+        kind = response.task_type
+        self.requests.labels(kind, COMPLETED).inc()
+        self.duration.labels(kind).observe(response.duration_ms / 1000)
+        self.steps.labels(kind).observe(response.steps)
+        self.confidence.labels(kind).observe(response.confidence)
+        self.verified.labels(kind, str(response.verified).lower()).inc()
+        self.source.labels(response.task, response.source).inc()
+        self.queue_wait.labels(response.task).observe(waited_seconds)
+
+    def failed(self, task_type: str, code: str) -> None:
+        self.requests.labels(task_type, code).inc()
+
+    def render(self, accept: str) -> tuple[bytes, str]:
+        """The text and its content type, for a scraper that sent this Accept header."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self.registry), content_type

@@ -1,0 +1,88 @@
+"""What a task is: one module that turns a context into a `Problem` and an answer back into words.
+
+The rest of the system knows tasks by this protocol alone. `Instance` is whatever the task made of a context.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel
+
+from agent_reasoning.problem import Problem, ProblemSpec, Verdict
+
+Instance = TypeVar("Instance")
+Choice = NDArray[np.int64]  # [L] the candidate that an answer picks for each cell
+Solution = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskInfo:
+    """What callers see of a task, and what the network's shape follows from."""
+
+    name: str
+    task_type: str
+    summary: str
+    """One sentence: what it answers."""
+    example_question: str
+    example_context: Mapping[str, Any]
+    spec: ProblemSpec
+    sizes: tuple[int, ...]
+    """Problem sizes that evaluation reports, in `size_unit`."""
+    size_unit: str
+    training_sizes: tuple[int, int]
+    """The smallest and the largest size that training draws from."""
+
+
+class Task(Protocol[Instance]):
+    info: TaskInfo
+    Context: type[BaseModel]
+    """The task's own form; its JSON Schema is served at /tasks/{name}. `read` may take foreign forms as well."""
+
+    def matches(self, context: Mapping[str, Any]) -> bool:
+        """Whether a context has this task's shape. Looks at the shape only: contents are for `read`."""
+        ...
+
+    def read(self, context: Mapping[str, Any]) -> Instance:
+        """Raises InvalidContext, naming what is wrong and where."""
+        ...
+
+    def encode(self, instance: Instance) -> Problem: ...
+
+    def decode(self, instance: Instance, choice: Choice) -> Solution:
+        """The answer as the caller's data; undone by `choice_of`."""
+        ...
+
+    def choice_of(self, instance: Instance, solution: Solution) -> Choice:
+        """The choice that `decode` turns into this solution. Raises ValueError if there is none."""
+        ...
+
+    def verify(self, instance: Instance, solution: Solution) -> Verdict:
+        """Exact, and independent of encode, decode, generate and every network. Any solution gets a verdict."""
+        ...
+
+    def describe(self, instance: Instance, solution: Solution) -> str:
+        """The answer in words, without a claim about its validity: the service adds that."""
+        ...
+
+    def brief(self, instance: Instance, solution: Solution) -> str:
+        """One line, for an intermediate answer in the trace."""
+        ...
+
+    def baseline(self, instance: Instance) -> Solution | None:
+        """What a simple polynomial heuristic answers; None where the task has none."""
+        ...
+
+    def generate(self, rng: np.random.Generator, size: int) -> "Labelled[Instance]":
+        """A random instance with an exact answer; a pure function of `rng` and `size` (in `info.size_unit`)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled(Generic[Instance]):
+    """A random instance and its answer."""
+
+    instance: Instance
+    choice: Choice

@@ -1,0 +1,29 @@
+"""The loss of one supervision step of a structured network (TRM §4.6: one loss for the answer, one for the belief)."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from agent_reasoning.networks.structured import StructuredOutput
+from agent_reasoning.training.stream import IGNORED
+
+BELIEF_WEIGHT = 0.5  # as published
+
+
+@dataclass(frozen=True, slots=True)
+class StepLoss:
+    total: Tensor  # (), on the graph
+    exact: Tensor  # (B,) bool: every cell right
+
+
+def step_loss(output: StructuredOutput, labels: Tensor) -> StepLoss:
+    """labels: (B, L), IGNORED for padding. Cells are averaged within a row first: small problems count as much."""
+    real = labels != IGNORED
+    of_cell = F.cross_entropy(output.logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="none")
+    of_row = of_cell.view_as(labels).sum(1) / real.sum(1)
+    with torch.no_grad():
+        exact = ((output.logits.argmax(-1) == labels) | ~real).all(1)
+    belief = F.binary_cross_entropy_with_logits(output.q_halt_logits, exact.float())
+    return StepLoss(of_row.mean() + BELIEF_WEIGHT * belief, exact)

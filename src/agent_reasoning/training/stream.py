@@ -1,0 +1,44 @@
+"""Endless batches of generated instances. Batch i depends on (seed, i) alone, so a resumed run sees what a run that
+was never interrupted would have seen."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from agent_reasoning.networks.batch import ProblemBatch, collate
+from agent_reasoning.tasks import Labelled, Task
+
+IGNORED = -100  # the label of a padded cell
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledBatch:
+    problems: ProblemBatch
+    labels: Tensor  # (B, L) int64, IGNORED where a cell is padding
+
+
+def collate_labelled(task: Task[Any], instances: list[Labelled[Any]]) -> LabelledBatch:
+    problems = collate([task.encode(item.instance) for item in instances], task.info.spec)
+    labels = np.full(problems.tokens.shape, IGNORED, np.int64)
+    for row, item in enumerate(instances):
+        labels[row, : len(item.choice)] = item.choice
+    return LabelledBatch(problems, torch.from_numpy(labels))
+
+
+def draw_batch(task: Task[Any], batch_size: int, seed: int, number: int) -> LabelledBatch:
+    """All instances of a batch have one size, drawn from the task's training sizes: padding costs time."""
+    rng = np.random.default_rng([seed, number])
+    smallest, largest = task.info.training_sizes
+    size = int(rng.integers(smallest, largest + 1))
+    return collate_labelled(task, [task.generate(rng, size) for _ in range(batch_size)])
+
+
+def batches(task: Task[Any], batch_size: int, seed: int, start: int) -> Iterator[LabelledBatch]:
+    number = start
+    while True:
+        yield draw_batch(task, batch_size, seed, number)
+        number += 1

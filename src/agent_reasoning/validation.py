@@ -1,0 +1,24 @@
+"""Turning foreign data into a model of ours, or into an error that says where it does not fit."""
+
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from agent_reasoning.errors import ReasoningError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+NAMED_ERRORS = 12  # a client that gets a thousand places right mends none
+
+
+def validate(model: type[Model], data: Any, failure: type[ReasoningError], what: str) -> Model:
+    """`data` as `model`. Raises `failure` with each place and what is wrong there; `what` is the data's name."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        found = [
+            {"where": ".".join(map(str, problem["loc"])) or what, "what": problem["msg"]}
+            for problem in error.errors(include_url=False, include_input=False, include_context=False)[:NAMED_ERRORS]
+        ]
+        words = "; ".join(f"{item['where']}: {item['what']}" for item in found[:4])
+        raise failure(f"The {what} breaks its schema: {words}.", errors=found) from None
