@@ -9,6 +9,7 @@ from typing import Any
 from agent_reasoning.engine.model import load_models, pick_device, spread_threads
 from agent_reasoning.errors import InvalidRequest
 from agent_reasoning.schemas import ReasonRequest, ReasonResponse
+from agent_reasoning.service.log import configure
 from agent_reasoning.service.reason import ReasoningService
 from agent_reasoning.service.settings import shipped_models
 from agent_reasoning.tasks import builtin_tasks
@@ -17,6 +18,7 @@ from agent_reasoning.validation import validate
 
 def solve(text: bytes, models: Path | None, device: str, options: dict[str, Any]) -> ReasonResponse:
     """Raises the package's errors; options: `task`, `question`, `samples`, `max_steps`, `seed`."""
+    configure("warning", "console")
     request = validate(ReasonRequest, as_request(text, options), InvalidRequest, "request")
     loaded = load_models(models or shipped_models(), pick_device(device))
     spread_threads(loaded)

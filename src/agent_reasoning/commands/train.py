@@ -4,6 +4,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from agent_reasoning.networks.bundle import BundleConfig, save_bundle
 from agent_reasoning.networks.structured import StructuredConfig
 from agent_reasoning.tasks import Task, builtin_tasks
 from agent_reasoning.training import loop
+from agent_reasoning.training.stream import draw_batch
 
 NOISE = 0.3  # of latents whose mean square is 1: enough to leave a wrong answer, too little to lose a right one
 
@@ -46,9 +48,10 @@ def train(
         path.replace(path.with_suffix(".previous.pt"))
     console = Console(stderr=True)
     count = f"{state.network.parameter_count:,} parameters"
-    console.print(f"{task}: {count}, saved to {path} every {config.save_seconds:.0f} s")
     with stopping_on_signals() as stopped, TrainingProgress(console) as progress:
-        loop.train(chosen, config, state, state_path=path, observe=progress.observe, stopping=stopped.is_set)
+        console.print(f"{task}: {count}, saved to {path} every {config.save_seconds:.0f} s")
+        draw = partial(draw_batch, chosen, config.batch_size, seed)
+        loop.train(config, state, draw, state_path=path, observe=progress.observe, stopping=stopped.is_set)
     if stopped.is_set():
         console.print(f"Stopped and saved after {state.seconds / 60:.1f} minutes; `train {task} --resume` goes on.")
         raise SystemExit(130)

@@ -203,9 +203,11 @@ class Engine:
     ) -> StepRecord:
         choice = refined.choices[sample][: job.problem.size[0]]
         confidence = model.confidence(float(refined.q_halt_logits[sample]), step)
-        if trajectory and np.array_equal(trajectory[-1].choice, choice):
-            return StepRecord(choice, confidence, trajectory[-1].verdict)
-        return StepRecord(choice, confidence, job.verify(choice))
+        earlier = next((record for record in trajectory if np.array_equal(record.choice, choice)), None)
+        if earlier is None:
+            return StepRecord(choice, confidence, job.verify(choice))
+        # The verifier has refused this very answer before: that it will again is certain.
+        return StepRecord(choice, confidence if earlier.verdict.valid else 0.0, earlier.verdict)
 
 
 def _merit(record: StepRecord, sample: int) -> tuple[bool, float, float, int]:

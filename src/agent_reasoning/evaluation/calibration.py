@@ -1,7 +1,8 @@
 """Is a step's confidence what it says: the probability that this answer verifies? Fitting the map, and measuring it.
 
 Both look at what callers see: a trajectory ends when its answer verifies, so step k holds only the instances that
-had not verified before.
+had not verified before. An answer that the verifier has refused before gets confidence 0 from the engine; such
+answers are measured, and left out of the fit.
 """
 
 from collections.abc import Sequence
@@ -36,16 +37,15 @@ class Quality:
 
 def fit(trajectories: Sequence[Trajectory], max_steps: int) -> Confidence:
     """A monotone map for each step (isotonic regression), as far as there are instances to fit it on."""
-    maps = []
-    for _, logits, right, _ in _by_step(trajectories, max_steps):
-        maps.append(_fit_step(logits, right))
-    return Confidence(tuple(maps))
+    return Confidence(tuple(_fit_step(step.logits, step.right) for step in _by_step(trajectories, max_steps, new=True)))
 
 
 def measure(trajectories: Sequence[Trajectory], confidence: Confidence, max_steps: int) -> list[Quality]:
     lines = []
-    for name, logits, right, steps in _by_step(trajectories, max_steps):
-        said = np.array([confidence(logit, step) for logit, step in zip(logits, steps, strict=True)])
+    for found in _by_step(trajectories, max_steps, new=False):
+        believed = [confidence(logit, step) for logit, step in zip(found.logits, found.steps, strict=True)]
+        said, right = np.where(found.repeats, 0.0, believed), found.right
+        name = str(found.first) if found.first == found.last else f"{found.first}–{found.last}"
         lines.append(Quality(name, len(right), int((~right).sum()), auroc(said, right), calibration_error(said, right)))
     return lines
 
@@ -67,38 +67,48 @@ def calibration_error(said: NDArray[np.float64], right: NDArray[np.bool_]) -> fl
     return float(sum(len(part) * abs(said[part].mean() - right[part].mean()) for part in bins) / max(1, len(said)))
 
 
-_Step = tuple[str, NDArray[np.float64], NDArray[np.bool_], list[int]]
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """The answers of the steps from `first` to `last`."""
+
+    first: int
+    last: int
+    logits: NDArray[np.float64]
+    right: NDArray[np.bool_]
+    repeats: NDArray[np.bool_]
+    steps: list[int]
+
+    @property
+    def enough(self) -> bool:
+        return len(self.right) >= ENOUGH_INSTANCES and int((~self.right).sum()) >= ENOUGH_FAILURES
 
 
-def _by_step(trajectories: Sequence[Trajectory], max_steps: int) -> list[_Step]:
-    """(name, logits, whether they verified, steps) for 1, 2, … while there is enough; then the rest as one."""
-    found: list[_Step] = []
+def _by_step(trajectories: Sequence[Trajectory], max_steps: int, *, new: bool) -> list[_Answers]:
+    """One entry for each step while there is enough in it and after it; then the rest as one.
+
+    new: without answers that had been refused before.
+    """
+    found: list[_Answers] = []
     for step in range(1, max_steps + 1):
-        here = _answers(trajectories, step, step)
-        later = _answers(trajectories, step + 1, max_steps)
-        if not _enough(here[1]) or step == max_steps or not _enough(later[1]):
-            rest = _answers(trajectories, step, max_steps)
-            if len(rest[1]):
-                found.append((f"{step}" if step == max_steps else f"{step}–{max_steps}", *rest))
-            break
-        found.append((str(step), *here))
+        here, later = (_answers(trajectories, *span, new) for span in ((step, step), (step + 1, max_steps)))
+        if step == max_steps or not here.enough or not later.enough:
+            rest = _answers(trajectories, step, max_steps, new)
+            return [*found, rest] if len(rest.right) else found
+        found.append(here)
     return found
 
 
-def _answers(
-    trajectories: Sequence[Trajectory], first: int, last: int
-) -> tuple[NDArray[np.float64], NDArray[np.bool_], list[int]]:
+def _answers(trajectories: Sequence[Trajectory], first: int, last: int, new: bool) -> _Answers:
     picked = [
-        (item.q_halt_logits[step - 1], item.verified and step == item.steps, step)
+        (item.q_halt_logits[step - 1], item.verified and step == item.steps, item.repeats[step - 1], step)
         for item in trajectories
         for step in range(first, min(last, item.steps) + 1)
+        if not (new and item.repeats[step - 1])
     ]
-    logits = np.array([logit for logit, _, _ in picked], np.float64)
-    return logits, np.array([right for _, right, _ in picked], bool), [step for _, _, step in picked]
-
-
-def _enough(right: NDArray[np.bool_]) -> bool:
-    return len(right) >= ENOUGH_INSTANCES and int((~right).sum()) >= ENOUGH_FAILURES
+    logits, right, repeats, steps = zip(*picked, strict=True) if picked else ((), (), (), ())
+    return _Answers(
+        first, last, np.array(logits, np.float64), np.array(right, bool), np.array(repeats, bool), list(steps)
+    )
 
 
 def _fit_step(logits: NDArray[np.float64], right: NDArray[np.bool_]) -> StepMap:

@@ -23,6 +23,7 @@ class Trajectory:
 
     size: int
     q_halt_logits: list[float] = field(default_factory=list)  # one a step
+    repeats: list[bool] = field(default_factory=list)  # one a step: the verifier has refused this answer before
     verified: bool = False  # at the last step; no step after a verified one
     exact: bool = False  # the last answer is the label
     seconds: float = 0.0  # its share of the batches it was in
@@ -59,6 +60,7 @@ def _run_batch(
 ) -> list[Trajectory]:
     problems = [task.encode(item.instance) for item in instances]
     found = [Trajectory(size=problem.size[0]) for problem in problems]
+    refused: list[set[bytes]] = [set() for _ in instances]
     open_rows = list(range(len(instances)))
     device = network.H_init.device
     batch = collate(problems, task.info.spec).to(device)
@@ -72,6 +74,8 @@ def _run_batch(
         for place, row in enumerate(open_rows):
             item, trajectory = instances[row], found[row]
             choice = choices[place][: len(item.choice)]
+            trajectory.repeats.append(choice.tobytes() in refused[row])
+            refused[row].add(choice.tobytes())
             trajectory.q_halt_logits.append(float(logits[place]))
             trajectory.seconds += share
             trajectory.exact = bool((choice == item.choice).all())

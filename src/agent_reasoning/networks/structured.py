@@ -72,7 +72,7 @@ def pool(rows: Tensor, links: Links) -> Tensor:
     A target without links gets zeros. On CPU the scatter adds in the order of the links; on a GPU its atomics would
     add in any order and the same request could give two answers, so the segments are reduced one by one instead.
     """
-    spoken = rows[links.source]
+    spoken = rows.index_select(0, links.source)
     shape = (len(links.lengths), *spoken.shape[1:])
     if spoken.device.type == "cpu":
         index = links.target.view(-1, *[1] * (spoken.ndim - 1)).expand_as(spoken)
@@ -137,7 +137,7 @@ class MessageBlock(nn.Module):
 
 def spread(groups: Tensor, members: Links) -> Tensor:
     """(G, E) -> (R, E): to each pair the sum over its groups."""
-    told = groups[members.source]
+    told = groups.index_select(0, members.source)
     if told.device.type == "cpu":
         return told.new_zeros((len(members.lengths), told.shape[1])).index_add(0, members.target, told)
     return segments(told, members, "sum")

@@ -8,16 +8,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 
 from agent_reasoning.errors import ConfigurationError
 from agent_reasoning.networks.structured import StructuredConfig, StructuredNetwork
-from agent_reasoning.tasks import Task
 from agent_reasoning.training.objective import step_loss
-from agent_reasoning.training.stream import LabelledBatch, batches
+from agent_reasoning.training.stream import LabelledBatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,23 +108,25 @@ def start(config: TrainConfig) -> TrainState:
 
 
 def train(
-    task: Task[Any],
     config: TrainConfig,
     state: TrainState,
+    draw: Callable[[int], LabelledBatch],
     *,
     state_path: Path | None = None,
     observe: Callable[[Progress], None] = lambda progress: None,
     stopping: Callable[[], bool] = lambda: False,
 ) -> TrainState:
-    """Go on from `state` until the configured end, or until `stopping()`; saves every `save_seconds` and at the end."""
+    """Go on from `state` until the configured end, or until `stopping()`; saves every `save_seconds` and at the end.
+
+    `draw(i)` is batch i, a pure function: a resumed run sees what an uninterrupted one would have seen.
+    """
     if config.minutes is None and config.steps is None:
         raise ConfigurationError("Training needs an end: minutes or steps.")
     network, device = state.network.train(), torch.device(config.device)
-    stream = batches(task, config.batch_size, config.seed, state.batches)
-    autocast = faster_autocast(state, next(batches(task, config.batch_size, config.seed, state.batches)), device)
+    autocast = faster_autocast(state, draw(state.batches), device)
     began, saved_at = time.monotonic() - state.seconds, time.monotonic()
     while (done := fraction_done(config, state)) < 1 and not stopping():
-        batch = next(stream)
+        batch = draw(state.batches)
         problems, labels = batch.problems.to(device), batch.labels.to(device)
         depth = 1 + torch.randint(
             config.supervision_steps,

@@ -1,7 +1,5 @@
-"""Endless batches of generated instances. Batch i depends on (seed, i) alone, so a resumed run sees what a run that
-was never interrupted would have seen."""
+"""Batches of generated instances, with labels."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,15 +28,9 @@ def collate_labelled(task: Task[Any], instances: list[Labelled[Any]]) -> Labelle
 
 
 def draw_batch(task: Task[Any], batch_size: int, seed: int, number: int) -> LabelledBatch:
-    """All instances of a batch have one size, drawn from the task's training sizes: padding costs time."""
+    """Batch `number`, from (seed, number) alone. Its instances have one size, drawn from the task's training sizes:
+    padding costs time."""
     rng = np.random.default_rng([seed, number])
     smallest, largest = task.info.training_sizes
     size = int(rng.integers(smallest, largest + 1))
     return collate_labelled(task, [task.generate(rng, size) for _ in range(batch_size)])
-
-
-def batches(task: Task[Any], batch_size: int, seed: int, start: int) -> Iterator[LabelledBatch]:
-    number = start
-    while True:
-        yield draw_batch(task, batch_size, seed, number)
-        number += 1

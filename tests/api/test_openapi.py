@@ -1,0 +1,45 @@
+"""The service fuzzed from its own description: whatever fits it, and much that does not, gets no 5xx."""
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.generation import GenerationMode
+from schemathesis.specs.openapi.checks import response_schema_conformance
+
+OPERATIONS = ["POST /reason", "GET /tasks", "GET /tasks/{name}", "GET /models", "GET /health", "GET /ready"]
+CHOSEN = [not_a_server_error, response_schema_conformance]
+
+
+FUZZED = [(operation, GenerationMode.POSITIVE) for operation in OPERATIONS] + [
+    ("POST /reason", GenerationMode.NEGATIVE)
+]
+
+
+@pytest.mark.parametrize(("operation", "mode"), FUZZED)
+def test_no_request_gets_a_server_error(live, operation, mode):
+    method, path = operation.split(" ")
+    schema = schemathesis.openapi.from_url(f"{live}/openapi.json")
+    cases = schema[path][method].as_strategy(generation_mode=mode)
+
+    @given(cases)
+    @settings(max_examples=80 if method == "POST" else 5, suppress_health_check=list(HealthCheck), deadline=None)
+    def fuzz(case):
+        case.call_and_validate(checks=CHOSEN)
+
+    fuzz()
+
+
+def test_the_description_names_the_request_and_its_errors(client):
+    operation = client.get("/openapi.json").json()["paths"]["/reason"]["post"]
+
+    properties = operation["requestBody"]["content"]["application/json"]["schema"]["properties"]
+    assert {"question", "context", "max_steps", "task_type", "conversation_id"} <= set(properties)
+    assert {"200", "400", "413", "422", "429", "503", "504"} <= set(operation["responses"])
+
+
+def test_every_operation_is_fuzzed(client):
+    paths = client.get("/openapi.json").json()["paths"]
+
+    described = {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
+    assert described - {"GET /metrics"} == set(OPERATIONS)

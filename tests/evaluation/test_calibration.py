@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent_reasoning.evaluation.calibration import auroc, calibration_error, fit, measure
+from agent_reasoning.evaluation.trajectories import Trajectory
+
+
+def simulated(count, seed, steps=4):
+    """Each step verifies with a known probability, whose logit the head gives, distorted."""
+    rng = np.random.default_rng(seed)
+    made = []
+    for _ in range(count):
+        item = Trajectory(size=8)
+        for _ in range(steps):
+            chance = rng.random()
+            item.q_halt_logits.append(5 * np.log(chance / (1 - chance)) + 3)
+            item.repeats.append(False)
+            item.verified = bool(rng.random() < chance)
+            if item.verified:
+                break
+        made.append(item)
+    return made
+
+
+def test_a_fitted_map_says_the_probability_that_came_true():
+    confidence = fit(simulated(6000, 0), 4)
+
+    lines = measure(simulated(6000, 1), confidence, 4)
+
+    assert [line.step for line in lines] == ["1", "2", "3", "4"]
+    assert all(line.calibration_error < 0.05 for line in lines)
+    assert measure(simulated(6000, 1), type(confidence)(), 4)[0].calibration_error > 0.1  # the raw head, for contrast
+    assert confidence(3.0, 1) == pytest.approx(0.5, abs=0.05)
+
+
+def test_steps_with_too_little_to_measure_are_taken_together():
+    lines = measure(simulated(700, 0), fit(simulated(700, 0), 4), 4)
+
+    assert [line.step for line in lines] == ["1", "2–4"]
+
+
+def test_only_what_had_not_verified_before_counts_at_a_step():
+    items = simulated(3000, 0)
+    first, second = measure(items, fit(items, 4), 4)[:2]
+
+    assert first.answers == 3000
+    assert second.answers == first.failures
+
+
+@given(st.lists(st.tuples(st.sampled_from([0.1, 0.4, 0.9]), st.booleans()), min_size=2, max_size=12))
+def test_auroc_is_the_chance_that_a_right_answer_outranks_a_wrong_one(drawn):
+    said, right = np.array([a for a, _ in drawn]), np.array([b for _, b in drawn])
+    pairs = [(p > n) + (p == n) / 2 for p in said[right] for n in said[~right]]
+
+    found = auroc(said, right)
+
+    assert found is None if not pairs else found == pytest.approx(np.mean(pairs))
+
+
+def test_the_calibration_error_is_the_distance_between_said_and_come():
+    right = np.array([True, False] * 50)
+
+    assert calibration_error(np.full(100, 0.5), right) == pytest.approx(0.0)
+    assert calibration_error(np.full(100, 0.8), right) == pytest.approx(0.3)
+
+
+def test_an_answer_refused_before_counts_as_sure_to_fail_and_teaches_the_map_nothing():
+    items = simulated(3000, 0)
+    stuck = [Trajectory(8, [9.0] * 4, [False, True, True, True]) for _ in range(1000)]
+
+    with_stuck, without = fit(items + stuck, 4), fit(items, 4)
+    lines = measure(items + stuck, with_stuck, 4)
+
+    assert [step(9.0) for step in with_stuck.steps[1:]] == [step(9.0) for step in without.steps[1:]]
+    assert all(line.calibration_error < 0.05 for line in lines[1:])

@@ -1,0 +1,166 @@
+import json
+import signal
+import subprocess
+import threading
+
+import pytest
+
+from agent_reasoning.commands.solve import as_request
+from agent_reasoning.errors import InvalidRequest
+from tests.live import command, environment
+
+COMPOSE = """
+services:
+  db: {image: postgres}
+  api:
+    depends_on:
+      db: {condition: service_healthy}
+"""
+FLUX = """
+apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata: {name: core, namespace: flux-system}
+spec: {path: ./core}
+---
+apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata: {name: apps, namespace: flux-system}
+spec:
+  dependsOn: [{name: core}]
+---
+"""
+
+
+def run(*arguments, text=None, timeout=280):
+    return subprocess.run(
+        command(*arguments), input=text, env=environment(), capture_output=True, text=True, timeout=timeout, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "waves"),
+    [
+        ('{"steps": {"a": [], "b": ["a"]}}', [["a"], ["b"]]),
+        (COMPOSE, [["db"], ["api"]]),
+        (FLUX, [["core"], ["apps"]]),
+        ('{"question": "?", "context": {"steps": {"a": []}}, "seed": 3}', [["a"]]),
+    ],
+    ids=["context", "compose", "flux", "request"],
+)
+def test_solve_reads_json_and_yaml_from_standard_input(text, waves):
+    done = run("solve", "-", "--json", text=text)
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["solution"] == {"waves": waves}
+
+
+def test_solve_prints_the_answer_and_says_that_it_is_verified(tmp_path):
+    file = tmp_path / "steps.json"
+    file.write_text('{"steps": {"a": [], "b": ["a"]}}')
+
+    done = run("solve", str(file))
+
+    assert done.stdout == "2 steps in 2 waves; the steps of a wave can run at the same time.\nWave 1: a\nWave 2: b\n"
+    assert done.stderr.startswith("(verified; model; ")
+
+
+def test_solve_exits_with_3_when_nothing_verifies():
+    chain = {f"s{number:03}": [f"s{number - 1:03}"] if number else [] for number in range(128)}
+
+    done = run("solve", "-", "--max-steps", "1", text=json.dumps({"steps": chain}))
+
+    assert done.returncode == 3
+    assert "Not verified" in done.stdout
+    assert "NOT verified" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"steps": {"a": ["b"], "b": ["a"]}}', "a → b → a"),
+        ("{", "neither JSON nor YAML"),
+        ("[1]", "no problem"),
+        ('{"nodes": 3}', "No task takes"),
+    ],
+)
+def test_solve_exits_with_2_and_one_line_on_bad_input(text, words):
+    done = run("solve", "-", text=text)
+
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_options_outrank_what_the_file_says():
+    text = b'{"question": "?", "context": {"steps": {}}, "seed": 3, "samples": 2}'
+
+    request = as_request(text, {"seed": 5, "samples": None, "task": None})
+
+    assert (request["seed"], request["samples"]) == (5, 2)
+
+
+def test_a_file_without_an_object_is_no_problem():
+    with pytest.raises(InvalidRequest):
+        as_request(b"3", {})
+
+
+def test_train_writes_a_bundle_that_evaluate_measures_and_solve_uses(tmp_path):
+    trained = run(
+        "train", "rollout", "--minutes", "0.1", "--held-out", "20", "--max-steps", "2",
+        "--runs", str(tmp_path / "runs"), "--output", str(tmp_path / "models"),
+    )  # fmt: skip
+    assert trained.returncode == 0, trained.stderr
+
+    evaluated = run(
+        "evaluate", "rollout", "--models", str(tmp_path / "models"), "--count", "10", "--size", "6",
+        "--json", str(tmp_path / "figures.json"),
+    )  # fmt: skip
+    solved = run("solve", "-", "--models", str(tmp_path / "models"), "--json", text='{"steps": {"a": []}}')
+
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    card = (tmp_path / "models" / "rollout" / "CARD.md").read_text()
+    assert [row["max_steps"] for row in figures["accuracy"]] == [1, 2]
+    assert "Accuracy" in evaluated.stdout
+    assert "## Training" in card
+    assert solved.returncode == 0
+
+
+def test_sigterm_saves_a_run_and_resume_goes_on(tmp_path):
+    arguments = ("train", "rollout", "--minutes", "60", "--runs", str(tmp_path), "--output", str(tmp_path / "models"))
+    started = threading.Event()
+    lines = []
+
+    def read(stream):
+        for line in stream:
+            lines.append(line)
+            started.set()
+
+    with subprocess.Popen(command(*arguments), env=environment(), stderr=subprocess.PIPE, text=True) as process:
+        reader = threading.Thread(target=read, args=(process.stderr,))
+        reader.start()
+        assert started.wait(120)  # the first line is written when signals already end the run instead of losing it
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(120) == 130
+        reader.join()
+
+    assert "--resume" in "".join(lines)
+    resumed = run(
+        "train", "rollout", "--resume", "--minutes", "0.05", "--held-out", "5", "--max-steps", "1",
+        "--runs", str(tmp_path), "--output", str(tmp_path / "models"),
+    )  # fmt: skip
+    assert resumed.returncode == 0, resumed.stderr
+    assert (tmp_path / "models" / "rollout" / "config.json").is_file()
+
+
+def test_resume_without_a_run_says_so(tmp_path):
+    done = run("train", "rollout", "--resume", "--runs", str(tmp_path))
+
+    assert done.returncode == 2
+    assert "no run to resume" in done.stderr
+
+
+def test_an_unknown_task_is_answered_with_those_there_are():
+    done = run("evaluate", "ghost")
+
+    assert done.returncode == 2
+    assert "The tasks are: rollout" in done.stderr
