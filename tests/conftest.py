@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from agent_reasoning.engine.model import Model, load_models
+from agent_reasoning.engine.loading import load_models
+from agent_reasoning.engine.model import Model
 from agent_reasoning.tasks import Registry, builtin_tasks
 from tests.live import serving
 

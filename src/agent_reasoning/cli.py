@@ -81,9 +81,7 @@ def solve(file: Any, models: Path | None, device: str, as_json: bool, **request:
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N")
 @click.option("--resume", is_flag=True, help="Go on with the last run of this task.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-@click.option(
-    "--max-steps", type=click.IntRange(1, 64), default=16, show_default=True, help="The bundle's own step limit."
-)
+@click.option("--max-steps", type=click.IntRange(1, 64), help="The bundle's own step limit; default: the task's.")
 @click.option(
     "--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where runs are saved."
 )
@@ -101,6 +99,7 @@ def solve(file: Any, models: Path | None, device: str, as_json: bool, **request:
     show_default=True,
     help="Instances a size, to calibrate and to measure.",
 )
+@click.option("--puzzles", type=click.Path(path_type=Path), help="sudoku: a file of puzzles, one a line (.gz too).")
 def train(**options: Any) -> None:
     """Train the model of TASK and write its bundle. Ctrl-C saves the run; --resume goes on."""
     from agent_reasoning.commands.train import train as run
@@ -123,6 +122,7 @@ def train(**options: Any) -> None:
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--device", default="cpu", show_default=True)
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the figures there, too.")
+@click.option("--puzzles", type=click.Path(path_type=Path), help="sudoku: a file of puzzles, one a line (.gz too).")
 def evaluate(**options: Any) -> None:
     """Measure the model of TASK on fresh instances: accuracy, cost, and how good its confidence is."""
     from agent_reasoning.commands.evaluate import evaluate as run

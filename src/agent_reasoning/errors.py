@@ -15,7 +15,8 @@ ReasoningError
 ├── EngineFailed          the model failed on this request
 ├── ModelMissing          no model is loaded for this task
 └── ConfigurationError    what an operator set cannot work; raised at start
-    └── BundleError       a model bundle is missing something or does not fit the code
+    ├── BundleError       a model bundle is missing something or does not fit the code
+    └── CheckpointError   a published checkpoint is missing, damaged or of an architecture that is not supported
 
 Messages are written for the person who gets them. `fields` go to the client as members of the problem
 document; `code` is part of the contract (its `type`, and the metrics' `status` label) and never changes its meaning.
@@ -101,3 +102,7 @@ class ConfigurationError(ReasoningError):
 
 class BundleError(ConfigurationError):
     code = "bundle"
+
+
+class CheckpointError(ConfigurationError):
+    code = "checkpoint"

@@ -36,6 +36,16 @@ class ProblemSpec:
     groups: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class PublishedForm:
+    """The problem as the published sequence models (TRM, HRM) read it: a token a cell."""
+
+    tokens: Ints
+    """[L] in the published encoding"""
+    answers: Ints
+    """[V] the token that answers with each candidate"""
+
+
 @dataclass(frozen=True, eq=False)
 class Problem:
     """One encoded problem: L cells, V candidates.
@@ -55,6 +65,7 @@ class Problem:
     """name -> [E, 2] (source cell, target cell)"""
     groups: dict[str, tuple[Ints, ...]] = field(default_factory=dict)
     """name -> for each group of that type its members, [M, 2] (cell, candidate)"""
+    published: PublishedForm | None = None
 
     def __post_init__(self) -> None:
         cells, width = self.candidates.shape

@@ -120,6 +120,7 @@ class ModelSummary(BaseModel):
     max_steps: int
     applications_per_step: int
     device: str
+    calibrated: bool = Field(description="false: its confidence is the halting head's own, which nobody has checked")
     sha256: str
 
 

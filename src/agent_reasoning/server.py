@@ -8,11 +8,12 @@ import structlog
 import uvicorn
 
 from agent_reasoning.api.app import Limits, create_app
-from agent_reasoning.engine.model import load_models, pick_device, spread_threads
+from agent_reasoning.engine.loading import load_models, load_published, pick_device, spread_threads
+from agent_reasoning.engine.model import Model
 from agent_reasoning.service.log import configure
 from agent_reasoning.service.reason import ReasoningService
-from agent_reasoning.service.settings import misspelt, read_settings
-from agent_reasoning.tasks import builtin_tasks
+from agent_reasoning.service.settings import Settings, misspelt, read_settings, shipped_models
+from agent_reasoning.tasks import Registry, builtin_tasks
 
 log = structlog.get_logger("agent_reasoning.server")
 
@@ -31,20 +32,32 @@ class DrainingServer(uvicorn.Server):
         self.should_exit = True
 
 
+def load(settings: Settings, registry: Registry) -> list[Model]:
+    """Raises ConfigurationError where the device or a model cannot be used."""
+    device, path = pick_device(settings.device), settings.model_path
+    if path.is_file():
+        vocabularies = registry.vocabularies()
+        models = load_published(path, shipped_models(), device, vocabularies, settings.H_cycles, settings.L_cycles)
+    else:
+        models = load_models(path, device)
+    spread_threads(models)
+    return models
+
+
 def serve() -> None:
     """Raises ConfigurationError before anything listens, where the environment or a model cannot work."""
     settings = read_settings()
     configure(settings.log_level, settings.log_format)
     begun = time.perf_counter()
-    models = load_models(settings.model_path, pick_device(settings.device))
-    spread_threads(models)
+    registry = builtin_tasks()
+    models = load(settings, registry)
     for name, meant in misspelt().items():
         log.warning("settings.misspelt", name=name, probably=meant)
     log.info("settings.effective", **settings.model_dump(mode="json"))
     for model in models:
         log.info("model.loaded", model=model.name, task=model.task, parameters=model.parameters, device=model.device)
     service = ReasoningService(
-        builtin_tasks(),
+        registry,
         models,
         max_queue=settings.max_queue,
         max_steps=settings.max_steps,

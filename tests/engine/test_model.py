@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from agent_reasoning.engine.model import load_models, noise_for, pick_device
+from agent_reasoning.engine.loading import load_models, pick_device
+from agent_reasoning.engine.model import NoiseStream, noise_for
 from agent_reasoning.errors import BundleError, ConfigurationError
 from tests.conftest import ROOT
 
@@ -46,12 +47,12 @@ def test_the_first_of_many_samples_is_the_one_that_a_single_sample_gives(model, 
 
 def test_noise_depends_on_seed_sample_and_step_alone():
     like = torch.zeros(2, 3)
-    noise = noise_for(1, 2, 3, like)
+    noise = noise_for(NoiseStream(1, 2), 3, like)
 
-    assert torch.equal(noise, noise_for(1, 2, 3, like))
-    for other in ((2, 2, 3), (1, 3, 3), (1, 2, 4)):
-        assert not torch.equal(noise, noise_for(*other, like))
-    assert not noise_for(1, 0, 3, like).any()
+    assert torch.equal(noise, noise_for(NoiseStream(1, 2), 3, like))
+    for seed, sample, step in ((2, 2, 3), (1, 3, 3), (1, 2, 4)):
+        assert not torch.equal(noise, noise_for(NoiseStream(seed, sample), step, like))
+    assert not noise_for(NoiseStream(1, 0), 3, like).any()
 
 
 def test_a_gpu_that_is_not_there_is_refused_by_name():

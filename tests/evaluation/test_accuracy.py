@@ -7,12 +7,14 @@ from agent_reasoning.evaluation.trajectories import CALIBRATION, EVALUATION, Tra
 
 def trajectory(steps, verified, exact=None):
     return Trajectory(
-        8, [0.0] * steps, [False] * steps, verified, verified if exact is None else exact, seconds=0.1 * steps
+        [0.0] * steps, [False] * steps, verified, verified if exact is None else exact, seconds=0.1 * steps
     )
 
 
 def test_an_answer_counts_from_the_step_limit_that_it_fits_in():
-    rows = accuracy([trajectory(1, True), trajectory(3, True), trajectory(8, False), trajectory(2, True, False)], 8, 5)
+    rows = accuracy(
+        "toy", [trajectory(1, True), trajectory(3, True), trajectory(8, False), trajectory(2, True, False)], 8, 5
+    )
 
     assert [(row.max_steps, row.verified, row.exact) for row in rows] == [
         (1, 0.25, 0.25),
@@ -23,7 +25,7 @@ def test_an_answer_counts_from_the_step_limit_that_it_fits_in():
 
 
 def test_cost_stops_with_the_verifier_or_the_limit():
-    rows = accuracy([trajectory(1, True), trajectory(8, False)], 8, 5)
+    rows = accuracy("toy", [trajectory(1, True), trajectory(8, False)], 8, 5)
 
     assert [row.mean_steps for row in rows] == [1, 1.5, 2.5, 4.5]
     assert rows[-1].mean_applications == 22.5
@@ -32,9 +34,11 @@ def test_cost_stops_with_the_verifier_or_the_limit():
 
 def test_held_out_instances_for_calibration_and_evaluation_differ(registry):
     rollout = registry.get("rollout")
-    one, other = (held_out(rollout, 12, 3, purpose) for purpose in (CALIBRATION, EVALUATION))
+    one, other = (held_out(rollout, 3, purpose) for purpose in (CALIBRATION, EVALUATION))
 
-    assert [item.instance for item in one] != [item.instance for item in other]
+    assert list(one) == list(other) == ["16 steps", "24 steps", "32 steps"]
+    for name in one:
+        assert [item.instance for item in one[name]] != [item.instance for item in other[name]]
 
 
 def test_the_shipped_rollout_model_verifies_what_its_card_says(registry, models):
@@ -42,7 +46,9 @@ def test_the_shipped_rollout_model_verifies_what_its_card_says(registry, models)
     rollout = registry.get("rollout")
     model = next(model for model in models if model.task == "rollout")
 
-    report = evaluate(rollout, model.bundle.network, model.confidence, model.max_steps, count=150, sizes=(16, 24))
+    sets = held_out(rollout, 150, EVALUATION, sizes=(16, 24))
+
+    report = evaluate(rollout, model, model.max_steps, sets)
 
     assert all(row.verified >= 0.97 for row in report.accuracy if row.max_steps == model.max_steps)
     assert report.confidence[0][1][0].auroc > 0.85

@@ -12,7 +12,7 @@ def simulated(count, seed, steps=4):
     rng = np.random.default_rng(seed)
     made = []
     for _ in range(count):
-        item = Trajectory(size=8)
+        item = Trajectory()
         for _ in range(steps):
             chance = rng.random()
             item.q_halt_logits.append(5 * np.log(chance / (1 - chance)) + 3)
@@ -68,7 +68,7 @@ def test_the_calibration_error_is_the_distance_between_said_and_come():
 
 def test_an_answer_refused_before_counts_as_sure_to_fail_and_teaches_the_map_nothing():
     items = simulated(3000, 0)
-    stuck = [Trajectory(8, [9.0] * 4, [False, True, True, True]) for _ in range(1000)]
+    stuck = [Trajectory([9.0] * 4, [False, True, True, True]) for _ in range(1000)]
 
     with_stuck, without = fit(items + stuck, 4), fit(items, 4)
     lines = measure(items + stuck, with_stuck, 4)

@@ -9,7 +9,7 @@ import torch
 from pydantic import BaseModel
 
 from agent_reasoning.engine.confidence import Confidence
-from agent_reasoning.engine.model import Model
+from agent_reasoning.engine.structured import StructuredModel
 from agent_reasoning.errors import ModelMissing, NotReady, NotVerified, UnknownTask, UnmappableContext
 from agent_reasoning.networks.bundle import Bundle, BundleConfig
 from agent_reasoning.networks.structured import StructuredConfig, StructuredNetwork
@@ -78,7 +78,9 @@ def preferring(sign):
     config = StructuredConfig(Cheapest.info.spec, hidden=4)
     network = StructuredNetwork(config, torch.Generator().manual_seed(0)).eval()
     network.answer_logits = lambda z_H, batch: (sign * batch.candidate_features.squeeze(-1)).float()
-    return Model(Bundle(BundleConfig("toy", "cheapest", config, 4), network), Confidence(), "cpu", "0" * 64)
+    return StructuredModel.of(
+        Bundle(BundleConfig("toy", "cheapest", config, 4), network), Confidence(), "cpu", "0" * 64
+    )
 
 
 @pytest.fixture

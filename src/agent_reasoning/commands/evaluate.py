@@ -7,11 +7,13 @@ from rich.console import Console
 from rich.table import Table
 
 from agent_reasoning.commands.progress import counting
-from agent_reasoning.engine.model import load_models, pick_device, spread_threads
+from agent_reasoning.commands.train import puzzle_file
+from agent_reasoning.engine.loading import load_models, pick_device, spread_threads
 from agent_reasoning.errors import ModelMissing
 from agent_reasoning.evaluation.card import machine
 from agent_reasoning.evaluation.report import Report
 from agent_reasoning.evaluation.report import evaluate as measure
+from agent_reasoning.evaluation.trajectories import EVALUATION, held_out
 from agent_reasoning.service.settings import shipped_models
 from agent_reasoning.tasks import builtin_tasks
 
@@ -24,6 +26,7 @@ def evaluate(
     max_steps: int | None,
     seed: int,
     device: str,
+    puzzles: Path | None,
     json_path: Path | None,
 ) -> dict[str, Any]:
     chosen = builtin_tasks().get(task)
@@ -34,12 +37,15 @@ def evaluate(
         raise ModelMissing(f"{path} holds no bundle for {task}.")
     spread_threads([model])
     console = Console(stderr=True)
-    with counting(console, count * len(sizes or chosen.info.sizes)) as observe:
-        report = measure(
-            chosen, model.bundle.network, model.confidence, max_steps or model.max_steps,
-            count=count, sizes=sizes, seed=seed, observe=observe,
-        )  # fmt: skip
-    show(report, chosen.info.size_unit, Console())
+    if puzzles:
+        file = puzzle_file(task, puzzles)
+        sets = {puzzles.name: [file.labelled(number) for number in range(min(count, len(file)))]}
+    else:
+        sets = held_out(chosen, count, EVALUATION, seed, sizes or chosen.info.sizes)
+    with counting(console, sum(map(len, sets.values()))) as observe:
+        limit = max_steps or model.max_steps
+        report = measure(chosen, model, limit, sets, observe)
+    show(report, Console())
     return {
         "task": task,
         "model": model.name,
@@ -50,23 +56,23 @@ def evaluate(
     }
 
 
-def show(report: Report, unit: str, console: Console) -> None:
+def show(report: Report, console: Console) -> None:
     table = Table(title="Accuracy: one trajectory, stopped by the verifier or at the step limit")
-    for column in (unit, "instances", "step limit", "verified", "exact", "mean steps", "applications", "ms"):
+    for column in ("fresh", "instances", "step limit", "verified", "exact", "mean steps", "applications", "ms"):
         table.add_column(column, justify="right")
     for row in report.accuracy:
         table.add_row(
-            str(row.size), str(row.instances), str(row.max_steps), f"{row.verified:.2%}", f"{row.exact:.2%}",
+            row.instances_of, str(row.instances), str(row.max_steps), f"{row.verified:.2%}", f"{row.exact:.2%}",
             f"{row.mean_steps:.2f}", f"{row.mean_applications:.1f}", f"{row.mean_milliseconds:.2f}",
         )  # fmt: skip
     console.print(table)
     table = Table(title="Confidence: the answers that callers see")
-    for column in (unit, "refinement step", "answers", "failures", "AUROC", "calibration error"):
+    for column in ("fresh", "refinement step", "answers", "failures", "AUROC", "calibration error"):
         table.add_column(column, justify="right")
-    for size, lines in report.confidence:
+    for name, lines in report.confidence:
         for line in lines:
             auroc = "–" if line.auroc is None else f"{line.auroc:.3f}"
             table.add_row(
-                str(size), line.step, str(line.answers), str(line.failures), auroc, f"{line.calibration_error:.3f}"
+                name, line.step, str(line.answers), str(line.failures), auroc, f"{line.calibration_error:.3f}"
             )
     console.print(table)

@@ -6,7 +6,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from agent_reasoning.engine.model import load_models, pick_device, spread_threads
+from agent_reasoning.engine.loading import load_models, pick_device, spread_threads
 from agent_reasoning.errors import InvalidRequest
 from agent_reasoning.schemas import ReasonRequest, ReasonResponse
 from agent_reasoning.service.log import configure

@@ -4,6 +4,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,19 @@ import torch
 from rich.console import Console
 
 from agent_reasoning.commands.progress import TrainingProgress, counting
-from agent_reasoning.engine.model import pick_device
+from agent_reasoning.engine.confidence import Confidence
+from agent_reasoning.engine.loading import pick_device
+from agent_reasoning.engine.structured import StructuredModel
+from agent_reasoning.errors import ConfigurationError
 from agent_reasoning.evaluation.card import render_card
 from agent_reasoning.evaluation.report import calibrate, evaluate
-from agent_reasoning.networks.bundle import BundleConfig, save_bundle
+from agent_reasoning.evaluation.trajectories import CALIBRATION, EVALUATION
+from agent_reasoning.evaluation.trajectories import held_out as fresh_instances
+from agent_reasoning.networks.bundle import Bundle, BundleConfig, save_bundle
 from agent_reasoning.networks.structured import StructuredConfig
-from agent_reasoning.tasks import Task, builtin_tasks
+from agent_reasoning.tasks import Task, TaskInfo, builtin_tasks
 from agent_reasoning.training import loop
+from agent_reasoning.training.labels.sudoku import HELD_OUT, PuzzleFile
 from agent_reasoning.training.stream import draw_batch
 
 NOISE = 0.3  # of latents whose mean square is 1: enough to leave a wrong answer, too little to lose a right one
@@ -30,16 +37,18 @@ def train(
     device: str,
     resume: bool,
     seed: int,
-    max_steps: int,
+    max_steps: int | None,
     runs: Path,
     output: Path,
     held_out: int,
+    puzzles: Path | None,
 ) -> None:
     chosen = builtin_tasks().get(task)
     device = pick_device(device)
     if device == "cpu":
         torch.set_num_threads(1)  # measured: a second thread brings these small operations nothing
-    config = loop.TrainConfig(StructuredConfig(chosen.info.spec), minutes=minutes, seed=seed, device=device)
+    config = configure(chosen.info, minutes, seed, device)
+    file = puzzle_file(task, puzzles) if puzzles else None
     state = loop.start(config)
     path = runs / task / "state.pt"
     if resume:
@@ -50,12 +59,33 @@ def train(
     count = f"{state.network.parameter_count:,} parameters"
     with stopping_on_signals() as stopped, TrainingProgress(console) as progress:
         console.print(f"{task}: {count}, saved to {path} every {config.save_seconds:.0f} s")
-        draw = partial(draw_batch, chosen, config.batch_size, seed)
+        draw = partial(draw_batch, chosen, config.batch_size, seed, source=file.draw if file else None)
         loop.train(config, state, draw, state_path=path, observe=progress.observe, stopping=stopped.is_set)
     if stopped.is_set():
         console.print(f"Stopped and saved after {state.seconds / 60:.1f} minutes; `train {task} --resume` goes on.")
         raise SystemExit(130)
-    publish(chosen, config, state, max_steps, held_out, output / task, console)
+    publish(chosen, config, state, max_steps or chosen.info.recipe.max_steps, held_out, file, output / task, console)
+
+
+def configure(info: TaskInfo, minutes: float, seed: int, device: str) -> loop.TrainConfig:
+    """The task's recipe as a configuration."""
+    recipe = info.recipe
+    network = StructuredConfig(info.spec, recipe.hidden, H_cycles=recipe.H_cycles, L_cycles=recipe.L_cycles)
+    return loop.TrainConfig(
+        network,
+        minutes=minutes,
+        batch_size=recipe.batch_size,
+        supervision_steps=recipe.supervision_steps,
+        seed=seed,
+        device=device,
+    )
+
+
+def puzzle_file(task: str, path: Path) -> PuzzleFile:
+    """Raises ConfigurationError for a task that has no such files."""
+    if task != "sudoku":
+        raise ConfigurationError(f"{task} generates its own instances: --puzzles is for sudoku.")
+    return PuzzleFile(path)
 
 
 @contextmanager
@@ -76,16 +106,27 @@ def publish(
     config: loop.TrainConfig,
     state: loop.TrainState,
     max_steps: int,
-    held_out: int,
+    count: int,
+    file: PuzzleFile | None,
     directory: Path,
     console: Console,
 ) -> None:
     """Calibrate and measure what was trained, and write the bundle."""
-    network = state.averaged.eval()
-    with counting(console, held_out * len(task.info.sizes) * 2) as observe:
-        confidence = calibrate(task, network, max_steps, held_out, observe)
-        report = evaluate(task, network, confidence, max_steps, count=held_out, observe=observe)
-    name = task.info.name
-    bundle = BundleConfig(name, name, config.network, max_steps, NOISE, confidence.to_dict())
-    save_bundle(directory, bundle, network, render_card(task.info, bundle, config, state, report))
+    name, network = task.info.name, state.averaged.eval()
+    bundle = BundleConfig(name, name, config.network, max_steps, NOISE)
+    to_fit = fresh_instances(task, count, CALIBRATION)
+    if file:
+        to_fit[f"{file.path.name}, held out"] = [file.labelled(number) for number in range(min(HELD_OUT, len(file)))]
+    to_measure = fresh_instances(task, count, EVALUATION, sizes=task.info.sizes)
+    with counting(console, sum(len(items) for sets in (to_fit, to_measure) for items in sets.values())) as observe:
+        model = StructuredModel.of(Bundle(bundle, network), Confidence(), config.device, "")
+        confidence = calibrate(task, model, max_steps, to_fit, observe)
+        report = evaluate(task, replace(model, confidence=confidence), max_steps, to_measure, observe)
+    bundle = replace(bundle, calibration=confidence.to_dict())
+    save_bundle(
+        directory,
+        bundle,
+        network,
+        render_card(task.info, bundle, config, state, report, file.path.name if file else ""),
+    )
     console.print(f"Wrote {directory}.")

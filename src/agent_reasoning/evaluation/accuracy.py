@@ -1,4 +1,4 @@
-"""How often a model's answers verify, by problem size and refinement steps, and what they cost."""
+"""How often a model's answers verify, by problem set and refinement steps, and what they cost."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -11,9 +11,9 @@ BUDGETS = (1, 2, 4, 8, 16, 32, 64)
 
 @dataclass(frozen=True, slots=True)
 class Accuracy:
-    """One line of the table: instances of one size, stopped by the verifier or after `max_steps`."""
+    """One line of the table: a set of instances, stopped by the verifier or after `max_steps`."""
 
-    size: int
+    instances_of: str
     instances: int
     max_steps: int
     exact: float
@@ -26,8 +26,10 @@ class Accuracy:
         return asdict(self)
 
 
-def accuracy(trajectories: Sequence[Trajectory], max_steps: int, applications_per_step: int) -> list[Accuracy]:
-    """A line for each budget up to `max_steps`. `trajectories`: of one size, run with at least `max_steps`."""
+def accuracy(
+    name: str, trajectories: Sequence[Trajectory], max_steps: int, applications_per_step: int
+) -> list[Accuracy]:
+    """A line for each budget up to `max_steps`. `trajectories` were run with at least `max_steps`."""
     count = len(trajectories)
     budgets = sorted({budget for budget in BUDGETS if budget < max_steps} | {max_steps})
     rows = []
@@ -37,7 +39,7 @@ def accuracy(trajectories: Sequence[Trajectory], max_steps: int, applications_pe
         seconds = sum(item.seconds * min(item.steps, budget) / item.steps for item in trajectories) / count
         rows.append(
             Accuracy(
-                size=trajectories[0].size,
+                instances_of=name,
                 instances=count,
                 max_steps=budget,
                 exact=sum(item.exact for item in within) / count,

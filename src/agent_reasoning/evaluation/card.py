@@ -13,68 +13,73 @@ from agent_reasoning.training.loop import TrainConfig, TrainState
 TEMPLATE = """\
 # {name}
 
-{summary} A structured recursive network of {parameters:,} parameters: hidden {hidden}, H_cycles {H_cycles}, L_cycles
-{L_cycles}, {applications} network applications a refinement step, {max_steps} steps by default.
+{summary}
+A structured recursive network of {parameters:,} parameters: hidden {hidden}, H_cycles {H_cycles}, L_cycles {L_cycles},
+{applications} network applications a refinement step, {max_steps} steps by default.
 
 ## Training
 
-`agent-reasoning train {task} --minutes {minutes:g} --seed {seed}`: generated instances of {low} to {high} {unit}, labels
-by an exact algorithm; {instances:,} instances, {steps:,} optimizer steps, {trained:.1f} minutes on {machine}. AdamW at
-{learning_rate:g} with warm-up and cosine decay, batch {batch_size}, up to {supervision_steps} supervision steps a
-batch, EMA {ema}.
+`{command}`: {data}, labels by an exact algorithm.
+{instances:,} instances, {steps:,} optimizer steps, {trained:.1f} minutes on {machine}. AdamW at {learning_rate:g} with
+warm-up and cosine decay, batch {batch_size}, up to {supervision_steps} supervision steps a batch, EMA {ema}.
 
 ## Measured
 
 Fresh instances, the model alone, one trajectory each; stopped when the exact verifier is satisfied, or at the step
 limit. Milliseconds are an instance's share of a batch of 64.
 
-| {unit} | instances | step limit | verified | exact | mean steps | network applications | ms |
+| fresh | instances | step limit | verified | exact | mean steps | network applications | ms |
 |---|---|---|---|---|---|---|---|
 {accuracy}
 
 The trace's confidence, over the answers that callers see: a trajectory ends when its answer verifies. Steps with too
 few failures to measure are taken together with all later ones.
 
-| {unit} | refinement step | answers | failures | AUROC | calibration error |
+| fresh | refinement step | answers | failures | AUROC | calibration error |
 |---|---|---|---|---|---|
 {confidence}
 """
 
 
-def render_card(info: TaskInfo, config: BundleConfig, training: TrainConfig, state: TrainState, report: Report) -> str:
+def render_card(
+    info: TaskInfo, config: BundleConfig, training: TrainConfig, state: TrainState, report: Report, puzzles: str = ""
+) -> str:
+    """puzzles: the name of the file that training drew from; empty where the task generated its own instances."""
     network = config.network
+    command = f"agent-reasoning train {info.name} --minutes {training.minutes or 0:g} --seed {training.seed}"
+    if puzzles:
+        command, data = f"{command} --puzzles {puzzles}", "the file's puzzles, some with more givens"
+    else:
+        data = "generated instances of {} to {} {}".format(*info.training_sizes, info.size_unit)
     return TEMPLATE.format(
         name=config.name,
         task=info.name,
         summary=info.summary,
-        unit=info.size_unit,
         parameters=state.averaged.parameter_count,
         hidden=network.hidden,
         H_cycles=network.H_cycles,
         L_cycles=network.L_cycles,
         applications=network.applications_per_step,
         max_steps=config.max_steps,
-        low=info.training_sizes[0],
-        high=info.training_sizes[1],
+        command=command,
+        data=data,
         instances=state.instances,
         steps=state.step,
-        minutes=training.minutes or 0,
         trained=state.seconds / 60,
         machine=machine(training.device),
         learning_rate=training.learning_rate,
         batch_size=training.batch_size,
         supervision_steps=training.supervision_steps,
         ema=training.ema,
-        seed=training.seed,
         accuracy="\n".join(
-            f"| {row.size} | {row.instances} | {row.max_steps} | {row.verified:.2%} | {row.exact:.2%} "
+            f"| {row.instances_of} | {row.instances} | {row.max_steps} | {row.verified:.2%} | {row.exact:.2%} "
             f"| {row.mean_steps:.2f} | {row.mean_applications:.1f} | {row.mean_milliseconds:.2f} |"
             for row in report.accuracy
         ),
         confidence="\n".join(
-            f"| {size} | {line.step} | {line.answers} | {line.failures} | {in_short(line.auroc)} "
+            f"| {name} | {line.step} | {line.answers} | {line.failures} | {in_short(line.auroc)} "
             f"| {line.calibration_error:.3f} |"
-            for size, lines in report.confidence
+            for name, lines in report.confidence
             for line in lines
         ),
     )

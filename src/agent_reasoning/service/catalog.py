@@ -22,10 +22,11 @@ def model_summary(model: Model) -> ModelSummary:
     return ModelSummary(
         name=model.name,
         task=model.task,
-        architecture="structured",
+        architecture=model.architecture,
         parameters=model.parameters,
         max_steps=model.max_steps,
         applications_per_step=model.applications_per_step,
         device=model.device,
+        calibrated=bool(model.confidence.steps),
         sha256=model.sha256,
     )

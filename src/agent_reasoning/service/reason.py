@@ -11,12 +11,13 @@ import structlog
 
 from agent_reasoning.engine.engine import Engine, Outcome
 from agent_reasoning.engine.model import Model
-from agent_reasoning.errors import EngineFailed, ModelMissing, NotReady, NotVerified, ReasoningError
+from agent_reasoning.errors import EngineFailed, InvalidRequest, ModelMissing, NotReady, NotVerified, ReasoningError
 from agent_reasoning.problem import Problem, Verdict
 from agent_reasoning.schemas import ReasonRequest, ReasonResponse, Source, TraceStep
 from agent_reasoning.service.metrics import Metrics
 from agent_reasoning.tasks import Choice, Registry, Solution, Task
 
+MAX_PAIRS = 2**17  # (cell, candidate) pairs of all samples: a refinement step takes a second or two of CPU, and 0.8 GB
 MAX_VIOLATIONS = 20  # an answer that is wrong everywhere is described well enough by these
 
 log = structlog.get_logger("agent_reasoning.reason")
@@ -128,6 +129,10 @@ class ReasoningService:
             raise ModelMissing(f"No model is loaded for {task.info.name}; see /models for those that are.") from None
 
     async def _refine(self, request: ReasonRequest, prepared: Prepared, model: Model) -> Outcome:
+        cells, width = prepared.problem.size
+        most = max(1, MAX_PAIRS // (cells * width))
+        if request.samples > most:
+            raise InvalidRequest(f"samples: a problem of this size may have at most {most}.", max_samples=most)
         future = self._engine.submit(
             model.task,
             prepared.problem,

@@ -23,12 +23,17 @@ def _empty_is_unset(value: Any) -> Any:
     return None if value == "" else value
 
 
+Cycles = Annotated[int | None, BeforeValidator(_empty_is_unset)]
+
+
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
     host: str = Field("0.0.0.0", description="address to listen on")  # noqa: S104  a container must be reachable
     port: int = Field(8080, ge=1, le=65535, description="Knative sets it")
-    model_path: Path = Field(default_factory=shipped_models, description="a directory of bundles, or one bundle")
+    model_path: Path = Field(
+        default_factory=shipped_models, description="a directory of bundles, a bundle, or a published checkpoint"
+    )
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N")
     max_steps: Annotated[int | None, BeforeValidator(_empty_is_unset)] = Field(
         None,
@@ -36,6 +41,8 @@ class Settings(BaseSettings):
         le=MAX_REFINEMENT_STEPS,
         description="refinement steps where a request names none; unset: the model's own",
     )
+    H_cycles: Cycles = Field(None, ge=1, le=64, description="H_cycles of a published checkpoint; unset: its own")
+    L_cycles: Cycles = Field(None, ge=1, le=64, description="L_cycles of a published checkpoint; unset: its own")
     request_timeout_seconds: PositiveFloat = Field(
         30.0, allow_inf_nan=False, description="the longest that a request may take"
     )

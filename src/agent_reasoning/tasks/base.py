@@ -19,6 +19,20 @@ Solution = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
+class Recipe:
+    """As what, and how, a task's model is trained where nobody says otherwise."""
+
+    hidden: int = 32
+    H_cycles: int = 2
+    L_cycles: int = 2
+    supervision_steps: int = 8
+    """The most that a batch gets; each batch draws from 1 to this."""
+    batch_size: int = 64
+    max_steps: int = 16
+    """The bundle's own limit of refinement steps."""
+
+
+@dataclass(frozen=True, slots=True)
 class TaskInfo:
     """What callers see of a task, and what the network's shape follows from."""
 
@@ -34,6 +48,9 @@ class TaskInfo:
     size_unit: str
     training_sizes: tuple[int, int]
     """The smallest and the largest size that training draws from."""
+    recipe: Recipe = Recipe()
+    published_vocabulary: int | None = None
+    """How many tokens the published encoding of this task has; a checkpoint with as many serves it."""
 
 
 class Task(Protocol[Instance]):

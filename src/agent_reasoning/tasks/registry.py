@@ -6,10 +6,11 @@ from typing import Any
 from agent_reasoning.errors import UnknownTask, UnmappableContext
 from agent_reasoning.tasks.base import Task
 from agent_reasoning.tasks.rollout import Rollout
+from agent_reasoning.tasks.sudoku import Sudoku
 
 
 def builtin_tasks() -> "Registry":
-    return Registry([Rollout()])
+    return Registry([Rollout(), Sudoku()])
 
 
 class Registry:
@@ -37,6 +38,11 @@ class Registry:
             f"No task takes a context that holds {keys}. `tasks` lists what can be asked, with an example of each.",
             **self.menu(),
         )
+
+    def vocabularies(self) -> dict[int, str]:
+        """Size of the published vocabulary -> the task that has it."""
+        infos = [task.info for task in self._tasks.values()]
+        return {info.published_vocabulary: info.name for info in infos if info.published_vocabulary is not None}
 
     def menu(self) -> dict[str, Any]:
         """Every task with an example request, for whoever asked for something else."""

@@ -9,8 +9,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from agent_reasoning.errors import InvalidContext
-from agent_reasoning.problem import Ints, Problem, ProblemSpec, Verdict
-from agent_reasoning.tasks.base import Choice, Labelled, Solution, Task, TaskInfo
+from agent_reasoning.problem import Ints, Problem, ProblemSpec, PublishedForm, Verdict
+from agent_reasoning.tasks.base import Choice, Labelled, Recipe, Solution, Task, TaskInfo
 from agent_reasoning.tasks.sudoku_solver import BOXES, COLUMNS, ROWS, solutions
 from agent_reasoning.validation import validate
 
@@ -49,6 +49,9 @@ class Sudoku(Task[Puzzle]):
         sizes=(24, 30, 36),
         size_unit="givens",
         training_sizes=(24, 40),
+        # Shallow steps, many of them: a hard puzzle needs dozens, and each is a chance to stop.
+        recipe=Recipe(H_cycles=1, L_cycles=2, supervision_steps=16, batch_size=32, max_steps=64),
+        published_vocabulary=11,  # padding, blank, nine digits
     )
     Context = SudokuContext
 
@@ -72,7 +75,12 @@ class Sudoku(Task[Puzzle]):
         given = np.flatnonzero(givens)
         candidates[given] = False
         candidates[given, givens[given] - 1] = True
-        return Problem(candidates=candidates, tokens=(givens > 0).astype(np.int64), groups=_groups())
+        return Problem(
+            candidates=candidates,
+            tokens=(givens > 0).astype(np.int64),
+            groups=_groups(),
+            published=PublishedForm(tokens=givens + 1, answers=np.arange(2, 11)),
+        )
 
     def decode(self, instance: Puzzle, choice: Choice) -> Solution:
         return {"grid": (choice.reshape(9, 9) + 1).tolist()}

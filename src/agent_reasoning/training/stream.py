@@ -1,5 +1,6 @@
 """Batches of generated instances, with labels."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,10 +28,16 @@ def collate_labelled(task: Task[Any], instances: list[Labelled[Any]]) -> Labelle
     return LabelledBatch(problems, torch.from_numpy(labels))
 
 
-def draw_batch(task: Task[Any], batch_size: int, seed: int, number: int) -> LabelledBatch:
-    """Batch `number`, from (seed, number) alone. Its instances have one size, drawn from the task's training sizes:
-    padding costs time."""
+Source = Callable[[np.random.Generator], Labelled[Any]]
+
+
+def draw_batch(task: Task[Any], batch_size: int, seed: int, number: int, source: Source | None = None) -> LabelledBatch:
+    """Batch `number`, from (seed, number) alone; from `source`, or the task's own generator.
+
+    Generated instances of a batch have one size, drawn from the task's training sizes: padding costs time.
+    """
     rng = np.random.default_rng([seed, number])
     smallest, largest = task.info.training_sizes
     size = int(rng.integers(smallest, largest + 1))
-    return collate_labelled(task, [task.generate(rng, size) for _ in range(batch_size)])
+    items = [source(rng) if source else task.generate(rng, size) for _ in range(batch_size)]
+    return collate_labelled(task, items)
