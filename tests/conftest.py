@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from agent_reasoning.engine.loading import load_models
+from agent_reasoning.engine.loading import load_bundles
 from agent_reasoning.engine.model import Model
 from agent_reasoning.tasks import Registry, builtin_tasks
 from tests.live import serving
@@ -33,7 +33,7 @@ def registry() -> Registry:
 @pytest.fixture(scope="session")
 def models() -> list[Model]:
     """The bundles that ship."""
-    return load_models(ROOT / "models", "cpu")
+    return load_bundles(ROOT / "models", "cpu")
 
 
 @pytest.fixture(scope="session")

@@ -48,7 +48,9 @@ def serve() -> None:
 @click.option("--samples", type=click.IntRange(1, 64), help="Trajectories; default 1.")
 @click.option("--max-steps", type=click.IntRange(1, 64), help="Refinement steps for each trajectory.")
 @click.option("--seed", type=click.IntRange(0), help="Default 0.")
-@click.option("--models", type=click.Path(path_type=Path), help="Bundles; default: those that ship.")
+@click.option(
+    "--models", type=click.Path(path_type=Path), help="Bundles, or a published checkpoint; default: those that ship."
+)
 @click.option("--device", default="cpu", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the whole response as JSON.")
 def solve(file: Any, models: Path | None, device: str, as_json: bool, **request: Any) -> None:
@@ -109,7 +111,9 @@ def train(**options: Any) -> None:
 
 @main.command()
 @click.argument("task")
-@click.option("--models", type=click.Path(path_type=Path), help="Bundles; default: those that ship.")
+@click.option(
+    "--models", type=click.Path(path_type=Path), help="Bundles, or a published checkpoint; default: those that ship."
+)
 @click.option("--count", type=click.IntRange(1), default=1000, show_default=True, help="Instances a size.")
 @click.option(
     "--size",
@@ -123,6 +127,8 @@ def train(**options: Any) -> None:
 @click.option("--device", default="cpu", show_default=True)
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the figures there, too.")
 @click.option("--puzzles", type=click.Path(path_type=Path), help="sudoku: a file of puzzles, one a line (.gz too).")
+@click.option("--published", is_flag=True, help="A published checkpoint as its authors evaluate: all steps, no stop.")
+@click.option("--int8", is_flag=True, help="A published checkpoint with int8 weights, on CPU.")
 def evaluate(**options: Any) -> None:
     """Measure the model of TASK on fresh instances: accuracy, cost, and how good its confidence is."""
     from agent_reasoning.commands.evaluate import evaluate as run

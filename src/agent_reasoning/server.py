@@ -8,7 +8,7 @@ import structlog
 import uvicorn
 
 from agent_reasoning.api.app import Limits, create_app
-from agent_reasoning.engine.loading import load_models, load_published, pick_device, spread_threads
+from agent_reasoning.engine.loading import Published, load_models, pick_device, spread_threads
 from agent_reasoning.engine.model import Model
 from agent_reasoning.service.log import configure
 from agent_reasoning.service.reason import ReasoningService
@@ -34,12 +34,10 @@ class DrainingServer(uvicorn.Server):
 
 def load(settings: Settings, registry: Registry) -> list[Model]:
     """Raises ConfigurationError where the device or a model cannot be used."""
-    device, path = pick_device(settings.device), settings.model_path
-    if path.is_file():
-        vocabularies = registry.vocabularies()
-        models = load_published(path, shipped_models(), device, vocabularies, settings.H_cycles, settings.L_cycles)
-    else:
-        models = load_models(path, device)
+    published = Published(
+        registry.vocabularies(), shipped_models(), settings.H_cycles, settings.L_cycles, settings.quantize == "int8"
+    )
+    models = load_models(settings.model_path, pick_device(settings.device), published)
     spread_threads(models)
     return models
 

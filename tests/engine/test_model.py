@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from agent_reasoning.engine.loading import load_models, pick_device
+from agent_reasoning.engine.loading import load_bundles, pick_device
 from agent_reasoning.engine.model import NoiseStream, noise_for
 from agent_reasoning.errors import BundleError, ConfigurationError
 from tests.conftest import ROOT
@@ -69,4 +69,4 @@ def test_two_bundles_for_one_task_are_refused(tmp_path):
         shutil.copytree(ROOT / "models" / "rollout", tmp_path / name)
 
     with pytest.raises(BundleError, match="more than one bundle for rollout"):
-        load_models(tmp_path, "cpu")
+        load_bundles(tmp_path, "cpu")

@@ -8,9 +8,10 @@ import torch
 from starlette.testclient import TestClient
 
 from agent_reasoning.api.app import create_app
-from agent_reasoning.engine.loading import load_published
+from agent_reasoning.engine.loading import Published, load_models
 from agent_reasoning.engine.sequence import PublishedModel
-from agent_reasoning.errors import BundleError, CheckpointError
+from agent_reasoning.errors import BundleError, CheckpointError, ConfigurationError
+from agent_reasoning.evaluation.published import as_published
 from agent_reasoning.networks import load_checkpoint, save_checkpoint
 from agent_reasoning.networks.config import HRMConfig, TRMConfig
 from agent_reasoning.networks.hrm import HRM
@@ -32,7 +33,7 @@ def checkpoint(directory, vocab_size=11, family="trm"):
 
 
 def load(path, registry, **cycles):
-    return load_published(path, ROOT / "models", "cpu", registry.vocabularies(), **cycles)
+    return load_models(path, "cpu", Published(registry.vocabularies(), ROOT / "models", **cycles))
 
 
 @pytest.fixture
@@ -144,3 +145,41 @@ def test_checkpoints_that_the_published_code_wrote_are_served(shared, registry, 
         body = client.post("/reason", json={"question": "Solve.", "context": {"puzzle": EASY}, "max_steps": 2}).json()
 
     assert (body["task"], body["steps"], body["verified"]) == ("sudoku", 2, False)
+
+
+def test_the_published_evaluation_runs_all_steps_and_compares_every_cell(tmp_path, registry):
+    sudoku = registry.get("sudoku")
+    items = [sudoku.generate(np.random.default_rng(seed), 60) for seed in range(3)]
+    path = checkpoint(tmp_path)
+    network = load_checkpoint(path)
+    tokens = [sudoku.encode(item.instance).published.tokens for item in items]
+    batch = {"inputs": torch.from_numpy(np.stack(tokens)), "puzzle_identifiers": torch.zeros(3, dtype=torch.int64)}
+    carry = network.initial_carry(3)
+    with torch.inference_mode():
+        while not carry.halted.all() or not carry.data:
+            carry, output = network.step(carry, batch)
+    right = output.logits.argmax(-1).numpy() == np.stack([item.choice for item in items]) + 2
+
+    found = as_published(sudoku, load(path, registry)[0], "toy", items, lambda what, done: None)
+
+    assert (found.steps, found.instances) == (HALT_MAX_STEPS, 3)
+    assert found.cells == pytest.approx(right.mean())
+    assert found.exact == right.all(1).mean()
+
+
+def test_a_structured_model_has_no_published_evaluation(registry, models):
+    model = next(model for model in models if model.task == "sudoku")
+
+    with pytest.raises(ConfigurationError, match="no published checkpoint"):
+        as_published(registry.get("sudoku"), model, "toy", [], lambda what, done: None)
+
+
+def test_int8_weights_are_an_option(tmp_path, registry, problem):
+    path = checkpoint(tmp_path)
+
+    model = load(path, registry, int8=True)[0]
+
+    assert model.name == "trm-int8-step_7"
+    plain, rounded = load(path, registry)[0].begin([problem]).step(), model.begin([problem]).step()
+    assert rounded.q_halt_logits == pytest.approx(plain.q_halt_logits, rel=0.1)
+    assert (rounded.q_halt_logits != plain.q_halt_logits).all()

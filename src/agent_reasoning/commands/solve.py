@@ -6,12 +6,11 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from agent_reasoning.engine.loading import load_models, pick_device, spread_threads
+from agent_reasoning.commands.loading import load
 from agent_reasoning.errors import InvalidRequest
 from agent_reasoning.schemas import ReasonRequest, ReasonResponse
 from agent_reasoning.service.log import configure
 from agent_reasoning.service.reason import ReasoningService
-from agent_reasoning.service.settings import shipped_models
 from agent_reasoning.tasks import builtin_tasks
 from agent_reasoning.validation import validate
 
@@ -20,9 +19,8 @@ def solve(text: bytes, models: Path | None, device: str, options: dict[str, Any]
     """Raises the package's errors; options: `task`, `question`, `samples`, `max_steps`, `seed`."""
     configure("warning", "console")
     request = validate(ReasonRequest, as_request(text, options), InvalidRequest, "request")
-    loaded = load_models(models or shipped_models(), pick_device(device))
-    spread_threads(loaded)
-    service = ReasoningService(builtin_tasks(), loaded)
+    registry = builtin_tasks()
+    service = ReasoningService(registry, load(models, device, registry))
     service.start()
     try:
         return asyncio.run(service.reason(request, uuid.uuid4().hex))

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -13,7 +14,31 @@ from agent_reasoning.errors import BundleError, ConfigurationError
 from agent_reasoning.networks.bundle import WEIGHTS, find_bundles, load_bundle
 
 
-def load_models(path: Path, device: str) -> list[Model]:
+@dataclass(frozen=True, slots=True)
+class Published:
+    """How a published checkpoint is to be served."""
+
+    vocabularies: Mapping[int, str]
+    """Size of a vocabulary -> the task that it fits."""
+    others: Path
+    """The bundles that serve the other tasks."""
+    H_cycles: int | None = None
+    L_cycles: int | None = None
+    int8: bool = False
+
+
+def load_models(path: Path, device: str, published: Published) -> list[Model]:
+    """What MODEL_PATH names: the bundles in a directory, or a published checkpoint and the bundles beside it.
+
+    Raises BundleError or CheckpointError where something cannot be served.
+    """
+    if not path.is_file():
+        return load_bundles(path, device)
+    model = load_checkpoint_for_task(path, device, published)
+    return [model, *(other for other in load_bundles(published.others, device) if other.task != model.task)]
+
+
+def load_bundles(path: Path, device: str) -> list[Model]:
     """Every bundle at `path`. Raises BundleError where one cannot be served."""
     models: list[Model] = [load_model(directory, device) for directory in find_bundles(path)]
     names = [model.task for model in models]
@@ -32,32 +57,26 @@ def load_model(directory: Path, device: str) -> StructuredModel:
     return StructuredModel.of(bundle, confidence, device, digest(directory / WEIGHTS))
 
 
-def load_published(
-    checkpoint: Path,
-    shipped: Path,
-    device: str,
-    vocabularies: Mapping[int, str],
-    H_cycles: int | None = None,
-    L_cycles: int | None = None,
-) -> list[Model]:
-    """A published checkpoint for the task that its vocabulary fits, and the shipped bundles for the others.
-
-    vocabularies: size -> task. Raises CheckpointError or BundleError.
-    """
-    from agent_reasoning.engine.sequence import PublishedModel  # loads the published networks, which few services run
+def load_checkpoint_for_task(path: Path, device: str, published: Published) -> Model:
+    """Raises CheckpointError, or BundleError where its vocabulary fits no task."""
+    # The published networks, which few services run, and torch.ao are loaded only here.
+    from agent_reasoning.engine.sequence import PublishedModel
     from agent_reasoning.networks.checkpoint import load_checkpoint
 
-    network = load_checkpoint(checkpoint, device=device, H_cycles=H_cycles, L_cycles=L_cycles)
-    size = network.config.vocab_size
-    if size not in vocabularies:
-        known = ", ".join(f"{task} ({count})" for count, task in vocabularies.items())
-        raise BundleError(
-            f"{checkpoint} has a vocabulary of {size} tokens, which fits no task; those known are: {known}."
-        )
+    network = load_checkpoint(path, device=device, H_cycles=published.H_cycles, L_cycles=published.L_cycles)
+    size, family = network.config.vocab_size, type(network).__name__.lower()
+    task = published.vocabularies.get(size)
+    if task is None:
+        known = ", ".join(f"{name} ({count})" for count, name in published.vocabularies.items())
+        raise BundleError(f"{path} has a vocabulary of {size} tokens, which fits no task; those known are: {known}.")
+    if published.int8:
+        from agent_reasoning.networks.quantize import quantize_int8
+
+        if device != "cpu":
+            raise ConfigurationError(f"QUANTIZE=int8 is for the CPU, and the device is {device}.")
+        network, family = quantize_int8(network), f"{family}-int8"
     network.requires_grad_(False)
-    name = f"{type(network).__name__.lower()}-{checkpoint.stem}"
-    published = PublishedModel.of(network, name, vocabularies[size], device, digest(checkpoint))
-    return [published, *(model for model in load_models(shipped, device) if model.task != published.task)]
+    return PublishedModel.of(network, f"{family}-{path.stem}", task, device, digest(path))
 
 
 def digest(path: Path) -> str:

@@ -43,6 +43,7 @@ class Settings(BaseSettings):
     )
     H_cycles: Cycles = Field(None, ge=1, le=64, description="H_cycles of a published checkpoint; unset: its own")
     L_cycles: Cycles = Field(None, ge=1, le=64, description="L_cycles of a published checkpoint; unset: its own")
+    quantize: Literal["none", "int8"] = Field("none", description="int8: a published checkpoint's weights, on CPU")
     request_timeout_seconds: PositiveFloat = Field(
         30.0, allow_inf_nan=False, description="the longest that a request may take"
     )
