@@ -1,5 +1,6 @@
 """Published checkpoints behind the engine and the service: what is theirs stays theirs, what is ours is ours."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +18,7 @@ from agent_reasoning.networks.config import HRMConfig, TRMConfig
 from agent_reasoning.networks.hrm import HRM
 from agent_reasoning.networks.trm import TRM
 from agent_reasoning.service.reason import ReasoningService
+from agent_reasoning.training.act import ActTrainConfig, ActTrainer
 from tests.conftest import ROOT
 
 SIZES = {"hidden_size": 16, "num_heads": 2, "expansion": 2.0, "H_cycles": 2, "L_cycles": 2, "L_layers": 1}
@@ -183,3 +185,33 @@ def test_int8_weights_are_an_option(tmp_path, registry, problem):
     plain, rounded = load(path, registry)[0].begin([problem]).step(), model.begin([problem]).step()
     assert rounded.q_halt_logits == pytest.approx(plain.q_halt_logits, rel=0.1)
     assert (rounded.q_halt_logits != plain.q_halt_logits).all()
+
+
+def test_a_checkpoint_trained_here_and_saved_as_published_answers_verified(tmp_path, registry):
+    """Four puzzles learnt by heart: enough to see that what was trained is what is served."""
+    sudoku = registry.get("sudoku")
+    items = [sudoku.generate(np.random.default_rng(seed), 40) for seed in range(4)]
+    forms = [sudoku.encode(item.instance).published for item in items]
+    batch = {
+        "inputs": torch.from_numpy(np.stack([form.tokens for form in forms])),
+        "labels": torch.from_numpy(
+            np.stack([form.answers[item.choice] for form, item in zip(forms, items, strict=True)])
+        ),
+        "puzzle_identifiers": torch.zeros(4, dtype=torch.int64),
+    }
+    config = TRMConfig(**SIZES | {"hidden_size": 64}, vocab_size=11, seq_len=81, mlp_t=True, halt_max_steps=4)
+    model = TRM(config)
+    model.reset_parameters(torch.Generator().manual_seed(0))
+    training = ActTrainConfig(400, lr=1e-3, lr_warmup_steps=20, lr_min_ratio=0.05, weight_decay=0.0, ema_rate=None)
+    trainer = ActTrainer(model, training)
+    trainer.train(itertools.repeat(batch))
+
+    models = load(trainer.save(tmp_path), registry)
+    with TestClient(create_app(ReasoningService(registry, models))) as client:
+        puzzles = ["".join(map(str, item.instance.givens)) for item in items]
+        answers = [client.post("/reason", json={"question": "?", "context": {"puzzle": p}}).json() for p in puzzles]
+
+    assert [answer["verified"] for answer in answers] == [True] * 4
+    assert {(answer["model"], answer["source"], answer["halted_by"]) for answer in answers} == {
+        ("trm-step_400", "model", "verified")
+    }
