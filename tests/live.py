@@ -50,6 +50,8 @@ def wait_until_ready(process: subprocess.Popen, url: str) -> None:
         try:
             with urllib.request.urlopen(f"{url}/ready", timeout=5):
                 return
-        except (urllib.error.URLError, ConnectionError):
+        except (urllib.error.URLError, ConnectionError) as error:
+            if isinstance(error, urllib.error.HTTPError):
+                error.close()
             time.sleep(0.05)  # polls a condition; nothing is assumed to be done after it
     raise AssertionError("the service did not become ready")

@@ -30,15 +30,20 @@ def imports():
     for path in sorted(SOURCE.rglob("*.py")):
         part = path.relative_to(SOURCE).parts[0].removesuffix(".py")
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ImportFrom) and node.level == 0:
+            if isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{path}: a relative import hides what it imports"
                 yield part, node.module or ""
+                for name in node.names:
+                    yield part, f"{node.module}.{name.name}"
             elif isinstance(node, ast.Import):
                 for name in node.names:
                     yield part, name.name
 
 
 def inner_imports():
+    parts = {path.stem if path.suffix else path.name for path in SOURCE.iterdir()}
     found = {(part, name.split(".")[1]) for part, name in imports() if name.startswith("agent_reasoning.")}
+    found = {(part, imported) for part, imported in found if imported in parts}
     return sorted((part, imported) for part, imported in found if part not in WIRING and part != imported)
 
 

@@ -6,7 +6,10 @@ import threading
 import pytest
 
 from agent_reasoning.commands.solve import as_request
-from agent_reasoning.errors import InvalidRequest
+from agent_reasoning.commands.train import configure, resumed
+from agent_reasoning.errors import ConfigurationError, InvalidRequest
+from agent_reasoning.tasks import builtin_tasks
+from agent_reasoning.training import loop
 from tests.live import command, environment
 
 COMPOSE = """
@@ -78,7 +81,10 @@ def test_solve_exits_with_3_when_nothing_verifies():
     ("text", "words"),
     [
         ('{"steps": {"a": ["b"], "b": ["a"]}}', "a → b → a"),
-        ("{", "neither JSON nor YAML"),
+        ("{", "Nor is it YAML"),
+        ("", "empty"),
+        ('{"steps": {"a": [], "b": ["a"], "b": []}}', "twice: b"),
+        ("services:\n  a: {}\n  b: {depends_on: [a]}\n  b: {}\n", "twice: b"),
         ("[1]", "no problem"),
         ('{"nodes": 3}', "No task takes"),
     ],
@@ -164,3 +170,29 @@ def test_an_unknown_task_is_answered_with_those_there_are():
 
     assert done.returncode == 2
     assert "The tasks are: rollout" in done.stderr
+
+
+def test_resuming_keeps_the_length_and_seed_that_the_run_was_started_with(tmp_path):
+    info = builtin_tasks().get("rollout").info
+    state = loop.start(configure(info, 60, 5, "cpu"))
+    state.settings = {"minutes": 60.0, "seed": 5}
+    state.save(tmp_path / "state.pt")
+    fresh = loop.start(configure(info, 15, 0, "cpu"))
+    fresh.load(tmp_path / "state.pt")
+
+    config = resumed(configure(info, 15, 0, "cpu"), fresh, None, None)
+
+    assert (config.minutes, config.seed) == (60.0, 5)
+    assert resumed(config, fresh, 90.0, None).minutes == 90.0
+    with pytest.raises(ConfigurationError, match="--seed 5"):
+        resumed(config, fresh, None, 6)
+
+
+def test_a_damaged_run_cannot_be_resumed_and_says_so(tmp_path):
+    (tmp_path / "rollout").mkdir()
+    (tmp_path / "rollout" / "state.pt").write_bytes(b"junk")
+
+    done = run("train", "rollout", "--resume", "--runs", str(tmp_path))
+
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+    assert "damaged" in done.stderr

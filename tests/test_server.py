@@ -1,13 +1,17 @@
 """The process: starting, refusing to start, ending."""
 
 import json
+import shutil
 import signal
 import socket
 import subprocess
+import time
+import urllib.error
 import urllib.request
 
 import pytest
 
+from tests.conftest import ROOT
 from tests.live import command, environment, free_port, serving
 
 
@@ -63,3 +67,76 @@ def test_a_port_that_is_taken_fails_at_start():
 
     assert done.returncode != 0
     assert "address already in use" in done.stderr
+
+
+def connect(url):
+    host, port = url.removeprefix("http://").split(":")
+    return socket.create_connection((host, int(port)), timeout=30)
+
+
+def raw(data):
+    body = json.dumps(data).encode()
+    return b"POST /reason HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+
+
+# Far larger than training saw, so that it does not verify at once: a job of many long steps.
+LONG = {
+    "question": "?",
+    "context": {"steps": {f"s{n:03}": [f"s{m:03}" for m in range(n)] for n in range(128)}},
+    "max_steps": 64,
+}
+SHORT = {"question": "?", "context": {"steps": {"a": [], "b": ["a"]}}}
+
+
+def test_a_client_that_leaves_frees_the_engine_and_a_queued_deadline_is_kept():
+    with serving(LOG_FORMAT="json") as (process, url):
+        begun = time.monotonic()
+        with connect(url) as leaving:
+            leaving.sendall(raw(LONG))
+            with pytest.raises(urllib.error.HTTPError) as late:  # it waits behind the long one
+                post(url, SHORT | {"timeout_seconds": 0.3})
+        late.value.close()
+        answer = post(url, SHORT)
+        waited = time.monotonic() - begun
+        process.send_signal(signal.SIGTERM)
+        log = process.communicate(timeout=60)[1].decode()
+
+    assert late.value.code == 504
+    assert answer["verified"]
+    assert '"status": 499' in log
+    assert waited < 25  # the long job alone would take its 30 s
+
+
+def test_a_client_cannot_choose_whom_its_requests_are_counted_for():
+    with serving(RATE_LIMIT="2/hour") as (_, url):
+        statuses = []
+        for number in range(4):
+            request = urllib.request.Request(f"{url}/reason", json.dumps(SHORT).encode())
+            request.add_header("x-forwarded-for", f"10.0.0.{number}")
+            try:
+                with urllib.request.urlopen(request, timeout=30) as response:
+                    statuses.append(response.status)
+            except urllib.error.HTTPError as error:
+                with error:
+                    statuses.append(error.code)
+
+    assert statuses == [200, 200, 429, 429]
+
+
+def test_a_bundle_of_another_shape_is_refused_at_start(tmp_path):
+    shutil.copytree(ROOT / "models" / "rollout", tmp_path / "rollout")
+    path = tmp_path / "rollout" / "config.json"
+    path.write_text(path.read_text().replace('"needed by"', '"wanted by"'))
+
+    done = subprocess.run(
+        command("serve"),
+        env=environment(MODEL_PATH=str(tmp_path)),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert done.returncode == 2
+    assert "rollout" in done.stderr
+    assert "Traceback" not in done.stderr

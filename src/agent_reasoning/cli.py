@@ -76,13 +76,11 @@ def solve(file: Any, models: Path | None, device: str, as_json: bool, **request:
 @click.option(
     "--minutes",
     type=click.FloatRange(min=0, min_open=True),
-    default=15.0,
-    show_default=True,
-    help="Length of the whole run.",
+    help="Length of the whole run; default 15, or the resumed run's.",
 )
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N")
 @click.option("--resume", is_flag=True, help="Go on with the last run of this task.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0), help="Default 0, or the resumed run's.")
 @click.option("--max-steps", type=click.IntRange(1, 64), help="The bundle's own step limit; default: the task's.")
 @click.option(
     "--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where runs are saved."

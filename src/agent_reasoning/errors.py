@@ -3,7 +3,8 @@
 ReasoningError
 ├── InvalidRequest        the request breaks its schema
 │   ├── MalformedBody     the body is not JSON
-│   └── BodyTooLarge      the body is over MAX_BODY_BYTES
+│   ├── BodyTooLarge      the body is over MAX_BODY_BYTES
+│   └── BodyTooSlow       the body did not arrive in time
 ├── UnknownTask           no task has this name
 ├── UnmappableContext     no task takes a context of this shape
 ├── InvalidContext        the shape is right, the contents break the task's rules
@@ -45,6 +46,10 @@ class MalformedBody(InvalidRequest):
 
 class BodyTooLarge(InvalidRequest):
     code = "body-too-large"
+
+
+class BodyTooSlow(InvalidRequest):
+    code = "body-too-slow"
 
 
 class UnknownTask(ReasoningError):

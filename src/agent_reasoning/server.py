@@ -8,7 +8,7 @@ import structlog
 import uvicorn
 
 from agent_reasoning.api.app import Limits, create_app
-from agent_reasoning.engine.loading import Published, load_models, pick_device, spread_threads
+from agent_reasoning.engine.loading import Published, limit_threads, load_models, pick_device
 from agent_reasoning.engine.model import Model
 from agent_reasoning.service.log import configure
 from agent_reasoning.service.reason import ReasoningService
@@ -38,7 +38,7 @@ def load(settings: Settings, registry: Registry) -> list[Model]:
         registry.vocabularies(), shipped_models(), settings.H_cycles, settings.L_cycles, settings.quantize == "int8"
     )
     models = load_models(settings.model_path, pick_device(settings.device), published)
-    spread_threads(models)
+    limit_threads(models)
     return models
 
 
@@ -69,6 +69,7 @@ def serve() -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # it would believe X-Forwarded-For from a sidecar; TRUSTED_HOPS says how far to
         timeout_graceful_shutdown=int(settings.request_timeout_seconds) + 1,
     )
     log.info(

@@ -1,6 +1,8 @@
 """Whatever comes in, what goes out is a problem document that says what to mend, and the next request is served."""
 
 import json
+import socket
+import time
 
 import pytest
 from starlette.testclient import TestClient
@@ -27,6 +29,12 @@ CASES = {
     "infinity": ('{"question": "?", "context": {"a": -Infinity}}', 400, "malformed-body", "Infinity"),
     "a number past float": ('{"question": "?", "context": {"a": 1e999}}', 400, "malformed-body", "1e999"),
     "a number of many digits": ('{"question": "?", "context": {"a": ' + "9" * 9000 + "}}", 400, "malformed-body", "number"),
+    "half a character": ('{"question": "?", "context": {"services": {"\\ud800": {}}}}', 400, "malformed-body", "surrogate"),
+    "half a character twice": ('{"\\ud800": 1, "\\ud800": 2}', 422, "invalid-request", "twice"),
+    "an empty foreign name": (body(context={"services": {"": {}}}), 422, "invalid-context", "services"),
+    "a name with a line break": (body(context={"services": {"a\nWave 9: b": {}}}), 422, "invalid-context", "services"),
+    "a long foreign name": (body(context={"services": {"a" * 254: {}}}), 422, "invalid-context", "services"),
+    "more steps than are served": (body(context={"steps": {str(n): [] for n in range(129)}}), 422, "invalid-context", "128"),
     "deep lists": ('{"question": "?", "context": {"a": ' + "[" * 9000 + "]" * 9000 + "}}", 400, "malformed-body", "deeply"),
     "deep objects": ('{"a":' * 3000 + "1" + "}" * 3000, 400, "malformed-body", "deeply"),
     "a list": ("[]", 422, "invalid-request", "request"),
@@ -88,17 +96,14 @@ def test_the_seed_request_is_answered_with_the_tasks_and_an_example_of_each(clie
         assert client.post("/reason", json=task["example"]).json()["verified"]
 
 
-def test_a_body_of_20_megabytes_is_refused_before_it_is_read(client):
-    sent = []
-
-    def chunks():
-        for _ in range(20 * 1024):
-            sent.append(1)
-            yield b" " * 1024
-
-    response = client.post("/reason", content=chunks(), headers={"content-type": "application/json"})
-
+def test_a_body_of_20_megabytes_is_refused_before_it_is_read(client, live):
+    response = client.post("/reason", content=b" " * 20_000_000, headers={"content-type": "application/json"})
     assert response.status_code == 413
+
+    host, port = live.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=30) as connection:
+        connection.sendall(b"POST /reason HTTP/1.1\r\nhost: x\r\ncontent-length: 20000000\r\n\r\n")
+        assert connection.recv(4096).startswith(b"HTTP/1.1 413 ")  # not a byte of the body has been sent
 
 
 @pytest.mark.parametrize(
@@ -128,9 +133,9 @@ def test_require_verified_is_an_error_when_nothing_verifies(client):
 def test_samples_of_a_large_problem_are_limited_so_that_no_request_holds_the_engine(client):
     chain = {f"s{number:03}": [f"s{number - 1:03}"] if number else [] for number in range(128)}
 
-    response = client.post("/reason", json=GOOD | {"context": {"steps": chain}, "samples": 9})
+    response = client.post("/reason", json=GOOD | {"context": {"steps": chain}, "samples": 6})
 
-    assert (response.status_code, response.json()["max_samples"]) == (422, 8)
+    assert (response.status_code, response.json()["max_samples"]) == (422, 5)
 
 
 def test_a_client_that_sends_too_much_is_told_when_to_come_back(registry, models):
@@ -157,7 +162,37 @@ def test_an_unexpected_fault_tells_the_client_nothing_of_the_inside(registry, mo
 
     assert response.status_code == 500
     assert response.headers["content-type"] == "application/problem+json"
+    assert response.headers["x-request-id"] == response.json()["request_id"]
     assert "division" not in response.text
+
+
+def test_a_name_repeated_among_very_many_is_found_in_no_time(registry, models):
+    names = ",".join(f'"{number}":0' for number in range(90_000))
+    app = create_app(ReasoningService(registry, models))
+    with TestClient(app) as client:
+        begun = time.perf_counter()
+        response = client.post("/reason", content=f'{{"question":"?","context":{{{names},"7":0}}}}')
+
+        assert response.json()["names"] == ["7"]
+        assert time.perf_counter() - begun < 20  # it took 72 s when each name was counted anew
+
+
+def test_metrics_count_what_never_became_a_request(client):
+    def counted(code):
+        label = f'agent_reasoning_requests_total{{status="{code}",task_type="general"}}'
+        lines = client.get("/metrics").text.splitlines()
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(label))
+
+    before = counted("malformed-body")
+    client.post("/reason", content="{")
+
+    assert counted("malformed-body") == before + 1
+
+
+def test_metrics_answer_any_accept_header(client):
+    odd = {"accept": "application/openmetrics-text;version=x;escaping=allow-utf-8"}
+
+    assert client.get("/metrics", headers=odd).status_code == 200
 
 
 def leaves(cls):

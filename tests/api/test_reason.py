@@ -112,7 +112,7 @@ def test_max_steps_bounds_the_trace(client):
 def test_what_can_be_asked_is_listed_with_examples_that_work(client):
     tasks = client.get("/tasks").json()
 
-    assert [task["name"] for task in tasks] == [task["name"] for task in tasks]
+    assert {"rollout", "sudoku"} <= {task["name"] for task in tasks}
     for task in tasks:
         assert ReasonRequest.model_validate(task["example"])
         answer = client.post("/reason", json=task["example"]).json()

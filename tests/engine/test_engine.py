@@ -263,3 +263,17 @@ def test_an_answer_that_was_refused_before_is_not_checked_again_and_gets_no_conf
     assert checked == [5, 6, 7]
     assert [round(record.confidence, 1) for record in outcome.records] == [0.8, 0.8, 0.0, 0.8]
     assert [record.verdict.valid for record in outcome.records] == [False, False, False, True]
+
+
+def test_a_valid_answer_is_not_lost_to_later_steps(engines):
+    """With an objective the search goes on after a valid answer; what is given is the best, not the last."""
+    costs = {1: 9.0, 2: 4.0, 3: 6.0}
+
+    def verify(choice):
+        cost = costs.get(int(choice[0]))
+        return Verdict(False, ("wrong",)) if cost is None else Verdict(True, objective=cost, bound=1.0)
+
+    outcome = submit(engines(), verify, max_steps=6).result(5)
+
+    assert len(outcome.records) == 6
+    assert (outcome.answer.verdict.objective, outcome.best) == (4.0, 1)

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
@@ -12,12 +11,10 @@ from starlette.exceptions import HTTPException
 from agent_reasoning import __version__
 from agent_reasoning.api import operations, reasoning
 from agent_reasoning.api.identity import RequestIdentity
-from agent_reasoning.api.problems import MEDIA_TYPE, describe, describe_status, retry_after
+from agent_reasoning.api.problems import MEDIA_TYPE, describe_status, render
 from agent_reasoning.errors import ReasoningError
 from agent_reasoning.service.limits import RateLimiter
 from agent_reasoning.service.reason import ReasoningService
-
-log = structlog.get_logger("agent_reasoning.http")
 
 DESCRIPTION = """Answers structured problems with tiny recursive models, and checks every answer with an exact
 verifier. `verified` is a fact; `confidence` is a belief. `GET /tasks` lists what can be asked."""
@@ -53,20 +50,12 @@ def create_app(service: ReasoningService, limits: Limits | None = None) -> FastA
     app.include_router(operations.router)
     app.add_exception_handler(ReasoningError, _render)
     app.add_exception_handler(HTTPException, _render_http)
-    app.add_exception_handler(Exception, _render_unexpected)
     app.add_middleware(RequestIdentity)
     return app
 
 
-def _respond(request: Request, error: Exception) -> Response:
-    details = describe(error, request.scope.get("request_id"))
-    return JSONResponse(
-        details.model_dump(exclude_none=True), details.status, headers=retry_after(error), media_type=MEDIA_TYPE
-    )
-
-
 async def _render(request: Request, error: Exception) -> Response:
-    return _respond(request, error)
+    return render(error, request.scope.get("request_id"))
 
 
 async def _render_http(request: Request, error: Exception) -> Response:
@@ -75,8 +64,3 @@ async def _render_http(request: Request, error: Exception) -> Response:
     return JSONResponse(
         details.model_dump(exclude_none=True), details.status, headers=error.headers, media_type=MEDIA_TYPE
     )
-
-
-async def _render_unexpected(request: Request, error: Exception) -> Response:
-    log.error("http.unexpected", path=request.url.path, exc_info=error)
-    return _respond(request, error)

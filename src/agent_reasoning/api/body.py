@@ -1,13 +1,16 @@
 """Request bodies: bounded, strict JSON."""
 
+import asyncio
 import json
+from collections import Counter
 from typing import Any, NoReturn
 
 from starlette.requests import ClientDisconnect, Request
 
-from agent_reasoning.errors import BodyTooLarge, InvalidRequest, MalformedBody
+from agent_reasoning.errors import BodyTooLarge, BodyTooSlow, InvalidRequest, MalformedBody
 
 NAMED_ERRORS = 12
+READ_SECONDS = 10.0  # a stalled upload must not hold a connection, nor a shutdown
 
 
 async def read_body(request: Request, max_bytes: int) -> bytes:
@@ -17,30 +20,40 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
         raise _too_large(max_bytes)
     body = bytearray()
     try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > max_bytes:
-                raise _too_large(max_bytes)
+        async with asyncio.timeout(READ_SECONDS):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > max_bytes:
+                    raise _too_large(max_bytes)
+    except TimeoutError:
+        raise BodyTooSlow(f"The body did not arrive within {READ_SECONDS:.0f} seconds.") from None
     except ClientDisconnect:
         raise MalformedBody("The body ended early.") from None
     return bytes(body)
 
 
 def parse_json(body: bytes) -> Any:
-    """RFC 8259 and no more: no NaN, no infinities, and no name twice in an object, where parsers silently differ.
-    Raises MalformedBody."""
+    """RFC 8259 and no more: UTF-8, no NaN, no infinities, no half characters, and no name twice in an object, where
+    parsers silently differ. Raises MalformedBody, or InvalidRequest for the name."""
     try:
-        return json.loads(body, parse_constant=_no_constant, object_pairs_hook=_unique, parse_float=_finite)
+        data = json.loads(
+            body.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_unique, parse_float=_finite
+        )
+        if b"\\u" in body:  # only an escape can spell half of a surrogate pair, which no answer could repeat
+            json.dumps(data, ensure_ascii=False).encode("utf-8")
     except json.JSONDecodeError as error:
         raise MalformedBody(
             f"The body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}."
         ) from None
     except UnicodeDecodeError:
         raise MalformedBody("The body is not JSON: it is not UTF-8.") from None
+    except UnicodeEncodeError:
+        raise MalformedBody("The body holds half of a surrogate pair, which is no character.") from None
     except RecursionError:
         raise MalformedBody("The body is nested too deeply.") from None
     except ValueError:  # an integer of more digits than Python converts
         raise MalformedBody("The body holds a number that is too long.") from None
+    return data
 
 
 def _too_large(max_bytes: int) -> BodyTooLarge:
@@ -63,7 +76,8 @@ def _finite(text: str) -> float:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = sorted({name[:80] for name in names if names.count(name) > 1})[:NAMED_ERRORS]
+        counted = Counter(name for name, _ in pairs)
+        doubled = sorted(name for name, times in counted.items() if times > 1)[:NAMED_ERRORS]
+        twice = [name[:80].encode("utf-8", "replace").decode() for name in doubled]
         raise InvalidRequest(f"An object names the same thing twice: {', '.join(twice)}.", names=twice)
     return found

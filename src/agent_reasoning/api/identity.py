@@ -9,6 +9,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from agent_reasoning.api.problems import render
+
 HEADER = "x-request-id"
 ACCEPTABLE = re.compile(r"[A-Za-z0-9._-]{1,128}")
 QUIET = ("/health", "/ready", "/metrics")  # asked every few seconds: at info they would be most of the log
@@ -33,8 +35,11 @@ class RequestIdentity:
         status = 500
         begun = time.perf_counter()
 
+        started = False
+
         async def send_with_id(message: Message) -> None:
-            nonlocal status
+            nonlocal status, started
+            started = True
             if message["type"] == "http.response.start":
                 status = message["status"]
                 MutableHeaders(scope=message)[HEADER] = request_id
@@ -43,6 +48,10 @@ class RequestIdentity:
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self.app(scope, receive, send_with_id)
+            except Exception as error:  # ours to log, once, and never the client's to read
+                log.exception("http.unexpected", path=scope["path"])
+                if not started:
+                    await render(error, request_id)(scope, receive, send_with_id)
             finally:
                 write = log.debug if scope["path"] in QUIET else log.info
                 milliseconds = round((time.perf_counter() - begun) * 1000, 3)

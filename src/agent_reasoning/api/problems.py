@@ -3,6 +3,8 @@
 import math
 from http import HTTPStatus
 
+from starlette.responses import JSONResponse
+
 from agent_reasoning import errors
 from agent_reasoning.errors import ReasoningError
 from agent_reasoning.schemas import ProblemDetails
@@ -12,6 +14,7 @@ MEDIA_TYPE = "application/problem+json"
 
 TABLE: dict[type[ReasoningError], tuple[int, str]] = {
     errors.MalformedBody: (400, "The body is not JSON"),
+    errors.BodyTooSlow: (408, "The body did not arrive in time"),
     errors.BodyTooLarge: (413, "The body is too large"),
     errors.InvalidRequest: (422, "The request breaks its schema"),
     errors.UnknownTask: (422, "There is no such task"),
@@ -44,6 +47,13 @@ def describe_status(status: int, detail: str | None, request_id: str | None = No
     """For what the framework answers by itself: no such path, wrong method."""
     phrase = HTTPStatus(status).phrase
     return _details(phrase.lower().replace(" ", "-"), phrase, status, detail or phrase, request_id, {})
+
+
+def render(error: Exception, request_id: str | None = None) -> JSONResponse:
+    details = describe(error, request_id)
+    return JSONResponse(
+        details.model_dump(exclude_none=True), details.status, headers=retry_after(error), media_type=MEDIA_TYPE
+    )
 
 
 def retry_after(error: Exception) -> dict[str, str]:

@@ -1,14 +1,15 @@
 """POST /reason, and what can be asked there: /tasks and /models."""
 
+import asyncio
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Request, Response
 from starlette.exceptions import HTTPException
 
 from agent_reasoning.api.body import parse_json, read_body
 from agent_reasoning.api.identity import client_of
 from agent_reasoning.api.problems import MEDIA_TYPE
-from agent_reasoning.errors import InvalidRequest
+from agent_reasoning.errors import InvalidRequest, ReasoningError
 from agent_reasoning.schemas import ModelSummary, ProblemDetails, ReasonRequest, ReasonResponse, TaskDetail, TaskSummary
 from agent_reasoning.service.catalog import model_summary, task_detail, task_summary
 from agent_reasoning.service.reason import ReasoningService
@@ -19,6 +20,7 @@ router = APIRouter()
 PROBLEM: dict[str, Any] = {"model": ProblemDetails, "content": {MEDIA_TYPE: {}}}
 REASON_ERRORS: dict[int | str, dict[str, Any]] = {
     400: {**PROBLEM, "description": "The body is not JSON."},
+    408: {**PROBLEM, "description": "The body did not arrive in time."},
     413: {**PROBLEM, "description": "The body is larger than MAX_BODY_BYTES."},
     422: {**PROBLEM, "description": "The request or its context breaks a rule, or require_verified was not met."},
     429: {**PROBLEM, "description": "This client sends too much; see Retry-After."},
@@ -41,17 +43,32 @@ Service = Annotated[ReasoningService, Depends(service_of)]
 async def reason_request(request: Request) -> ReasonRequest:
     """The body, read by hand: the framework's own reading knows no limit on size and takes NaN for a number."""
     limits = request.app.state.limits
-    request.app.state.limiter.check(client_of(request, limits.trusted_hops))
-    data = parse_json(await read_body(request, limits.max_body_bytes))
-    return validate(ReasonRequest, data, InvalidRequest, "request")
+    try:
+        request.app.state.limiter.check(client_of(request, limits.trusted_hops))
+        data = parse_json(await read_body(request, limits.max_body_bytes))
+        return validate(ReasonRequest, data, InvalidRequest, "request")
+    except ReasoningError as error:
+        service_of(request).metrics.failed("general", error.code)
+        raise
 
 
-@router.post("/reason", responses=REASON_ERRORS, openapi_extra=BODY, tags=["reasoning"])
-async def reason(
-    body: Annotated[ReasonRequest, Depends(reason_request)], request: Request, service: Service
-) -> ReasonResponse:
+async def disconnected(request: Request) -> None:
+    """Until the client has closed the connection; its body has been read."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+@router.post("/reason", response_model=ReasonResponse, responses=REASON_ERRORS, openapi_extra=BODY, tags=["reasoning"])
+async def reason(body: Annotated[ReasonRequest, Depends(reason_request)], request: Request, service: Service) -> Any:
     """Solve a problem. The answer says whether an exact verifier found it valid, and who found it."""
-    return await service.reason(body, request.scope["request_id"])
+    answer = asyncio.ensure_future(service.reason(body, request.scope["request_id"]))
+    gone = asyncio.ensure_future(disconnected(request))
+    await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
+    gone.cancel()
+    if not answer.done():
+        answer.cancel()  # which takes the problem off the engine before its next step
+        return Response(status_code=499)  # nobody reads it; in the log it is what proxies call a client that left
+    return await answer
 
 
 @router.get("/tasks", tags=["reasoning"])

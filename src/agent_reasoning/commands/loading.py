@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from agent_reasoning.engine.loading import Published, load_models, pick_device, spread_threads
+from agent_reasoning.engine.loading import Published, limit_threads, load_models, pick_device
 from agent_reasoning.engine.model import Model
 from agent_reasoning.service.settings import shipped_models
 from agent_reasoning.tasks import Registry
@@ -12,5 +12,5 @@ def load(path: Path | None, device: str, registry: Registry, *, int8: bool = Fal
     """Those at `path`, or those that ship. Raises the package's errors."""
     published = Published(registry.vocabularies(), shipped_models(), int8=int8)
     models = load_models(path or shipped_models(), pick_device(device), published)
-    spread_threads(models)
+    limit_threads(models)
     return models

@@ -1,13 +1,13 @@
 """`agent-reasoning solve`: the service's own use case, without the service."""
 
 import asyncio
-import json
 import uuid
 from pathlib import Path
 from typing import Any
 
+from agent_reasoning.api.body import parse_json
 from agent_reasoning.commands.loading import load
-from agent_reasoning.errors import InvalidRequest
+from agent_reasoning.errors import InvalidRequest, MalformedBody
 from agent_reasoning.schemas import ReasonRequest, ReasonResponse
 from agent_reasoning.service.log import configure
 from agent_reasoning.service.reason import ReasoningService
@@ -39,15 +39,37 @@ def as_request(text: bytes, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_documents(text: bytes) -> Any:
-    """JSON, or YAML (several documents become one object that lists them). Raises InvalidRequest."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        pass
+    """JSON as the service reads it, or YAML; several documents become one object that lists them.
+
+    Raises InvalidRequest. A name that stands twice in an object is refused, as over HTTP: most readers silently keep
+    the last, and the answer would be to another question than the file's.
+    """
+    if not text.strip():
+        raise InvalidRequest("The input is empty.")
+    if text.lstrip()[:1] in (b"{", b"["):
+        try:
+            return parse_json(text)
+        except MalformedBody as error:
+            not_json = str(error).replace("The body", "The input")
+    else:
+        not_json = "The input is not JSON."
     import yaml  # a large import, for people's own files only
 
+    class UniqueLoader(yaml.SafeLoader):
+        pass
+
+    def mapping(loader: UniqueLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+        names = [key.value for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+        twice = sorted({str(name) for name in names if names.count(name) > 1})
+        if twice:
+            raise InvalidRequest(f"An object names the same thing twice: {', '.join(twice[:12])}.")
+        loader.flatten_mapping(node)
+        return loader.construct_mapping(node, deep=True)
+
+    UniqueLoader.add_constructor("tag:yaml.org,2002:map", mapping)
     try:
-        documents = [document for document in yaml.safe_load_all(text) if document is not None]
-    except (yaml.YAMLError, RecursionError, UnicodeDecodeError) as error:
-        raise InvalidRequest(f"The input is neither JSON nor YAML: {' '.join(str(error).split())}") from None
+        documents = list(yaml.load_all(text, UniqueLoader))
+    except (yaml.YAMLError, RecursionError, UnicodeDecodeError, TypeError) as error:
+        raise InvalidRequest(f"{not_json} Nor is it YAML: {' '.join(str(error).split())}") from None
+    documents = [document for document in documents if document is not None]
     return documents[0] if len(documents) == 1 else {"documents": documents}

@@ -28,15 +28,16 @@ from agent_reasoning.training import loop
 from agent_reasoning.training.labels.sudoku import HELD_OUT, PuzzleFile
 from agent_reasoning.training.stream import draw_batch
 
+MINUTES = 15.0  # of a run where nobody says otherwise
 NOISE = 0.3  # of latents whose mean square is 1: enough to leave a wrong answer, too little to lose a right one
 
 
 def train(
     task: str,
-    minutes: float,
+    minutes: float | None,
     device: str,
     resume: bool,
-    seed: int,
+    seed: int | None,
     max_steps: int | None,
     runs: Path,
     output: Path,
@@ -47,24 +48,35 @@ def train(
     device = pick_device(device)
     if device == "cpu":
         torch.set_num_threads(1)  # measured: a second thread brings these small operations nothing
-    config = configure(chosen.info, minutes, seed, device)
+    config = configure(chosen.info, minutes or MINUTES, seed or 0, device)
     file = puzzle_file(task, puzzles) if puzzles else None
     state = loop.start(config)
     path = runs / task / "state.pt"
     if resume:
         state.load(path)
+        config = resumed(config, state, minutes, seed)
     elif path.exists():
         path.replace(path.with_suffix(".previous.pt"))
     console = Console(stderr=True)
     count = f"{state.network.parameter_count:,} parameters"
     with stopping_on_signals() as stopped, TrainingProgress(console) as progress:
         console.print(f"{task}: {count}, saved to {path} every {config.save_seconds:.0f} s")
-        draw = partial(draw_batch, chosen, config.batch_size, seed, source=file.draw if file else None)
+        draw = partial(draw_batch, chosen, config.batch_size, config.seed, source=file.draw if file else None)
         loop.train(config, state, draw, state_path=path, observe=progress.observe, stopping=stopped.is_set)
     if stopped.is_set():
         console.print(f"Stopped and saved after {state.seconds / 60:.1f} minutes; `train {task} --resume` goes on.")
         raise SystemExit(130)
     publish(chosen, config, state, max_steps or chosen.info.recipe.max_steps, held_out, file, output / task, console)
+
+
+def resumed(
+    config: loop.TrainConfig, state: loop.TrainState, minutes: float | None, seed: int | None
+) -> loop.TrainConfig:
+    """The run's own length and seed; another length may be asked for. Raises ConfigurationError for another seed."""
+    began = state.settings
+    if seed is not None and seed != began["seed"]:
+        raise ConfigurationError(f"This run was started with --seed {began['seed']}; it cannot go on with {seed}.")
+    return replace(config, minutes=minutes or began["minutes"], seed=int(began["seed"] or 0))
 
 
 def configure(info: TaskInfo, minutes: float, seed: int, device: str) -> loop.TrainConfig:

@@ -37,11 +37,16 @@ class Outcome:
     """The trajectory that the verifier likes best."""
 
     records: tuple[StepRecord, ...]
+    best: int  # which record is the answer: the best valid one, else the last
     halted_by: HaltedBy
     sample: int
     applications: int  # network applications over all samples
     waited_seconds: float
     refined_seconds: float
+
+    @property
+    def answer(self) -> StepRecord:
+        return self.records[self.best]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,14 @@ class StepReport:
     waiting: int
 
 
+class Pending(Future["Outcome"]):
+    """A result to come. `begun`: the first step is done, so that a deadline gives the best so far and no error."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun = False
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     task: str
@@ -64,7 +77,7 @@ class Job:
     seed: int
     deadline: float  # seconds on the engine's clock
     queued: float
-    future: "Future[Outcome]" = field(default_factory=Future)
+    future: Pending = field(default_factory=Pending)
 
 
 class Refiner(Protocol):
@@ -121,7 +134,7 @@ class Engine:
         samples: int,
         seed: int,
         timeout_seconds: float,
-    ) -> "Future[Outcome]":
+    ) -> Pending:
         """Queue a problem. Raises Overloaded at once when the queue is full, NotReady when the engine has stopped.
 
         The future raises DeadlineExceeded if the deadline passes before the first step. Cancelling it takes the job
@@ -184,6 +197,7 @@ class Engine:
             refined = next(steps)
             for sample, trajectory in enumerate(trajectories):
                 trajectory.append(self._record(job, model, refined, sample, step, trajectory))
+            job.future.begun = True
             self._busy_since = now = self._clock()
             self._observe(StepReport(job.task, job.samples, now - before, self.waiting))
             if any(trajectory[-1].verdict.optimal for trajectory in trajectories):
@@ -191,11 +205,18 @@ class Engine:
                 break
         if job.future.cancelled():
             return EngineFailed("The caller has gone.")
-        best = max(range(job.samples), key=lambda sample: _merit(trajectories[sample][-1], sample))
+        chosen = [_best(trajectory) for trajectory in trajectories]
+        best = max(range(job.samples), key=lambda sample: _merit(trajectories[sample][chosen[sample]], sample))
         count = len(trajectories[best])
         applications = count * job.samples * model.applications_per_step
         return Outcome(
-            tuple(trajectories[best]), halted_by, best, applications, begun - job.queued, self._clock() - begun
+            tuple(trajectories[best]),
+            chosen[best],
+            halted_by,
+            best,
+            applications,
+            begun - job.queued,
+            self._clock() - begun,
         )
 
     def _record(
@@ -208,6 +229,14 @@ class Engine:
             return StepRecord(choice, confidence, job.verify(choice))
         # The verifier has refused this very answer before: that it will again is certain.
         return StepRecord(choice, confidence if earlier.verdict.valid else 0.0, earlier.verdict)
+
+
+def _best(trajectory: Sequence[StepRecord]) -> int:
+    """The valid record with the least objective, the earlier of equals; the last record where none is valid."""
+    valid = [number for number, record in enumerate(trajectory) if record.verdict.valid]
+    if not valid:
+        return len(trajectory) - 1
+    return min(valid, key=lambda number: trajectory[number].verdict.objective or 0.0)
 
 
 def _merit(record: StepRecord, sample: int) -> tuple[bool, float, float, int]:

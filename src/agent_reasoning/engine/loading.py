@@ -97,7 +97,7 @@ def pick_device(wanted: str) -> str:
     return wanted
 
 
-def spread_threads(models: Sequence[Model]) -> None:
+def limit_threads(models: Sequence[Model]) -> None:
     """One thread for each operation on CPU: small models lose more by waking others than they gain."""
     if all(model.device == "cpu" and model.architecture == "structured" for model in models):
         torch.set_num_threads(1)

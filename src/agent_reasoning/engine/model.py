@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from agent_reasoning.engine.confidence import Confidence
-from agent_reasoning.problem import Problem
+from agent_reasoning.problem import Problem, ProblemSpec
 
 Choice = NDArray[np.int64]
 
@@ -56,6 +56,10 @@ class Model(ABC):
     max_steps: int
     applications_per_step: int
     confidence: Confidence
+
+    @abstractmethod
+    def fits(self, spec: ProblemSpec) -> bool:
+        """Whether it reads problems of this spec."""
 
     @abstractmethod
     def begin(self, problems: Sequence[Problem], noise: Sequence[NoiseStream] = ()) -> Refinement:

@@ -9,7 +9,7 @@ import torch
 from agent_reasoning.engine.confidence import Confidence
 from agent_reasoning.engine.model import Model, NoiseStream, Refined, Refinement, disturb
 from agent_reasoning.networks.sequence import SequenceModel
-from agent_reasoning.problem import Problem
+from agent_reasoning.problem import Problem, ProblemSpec
 
 MAX_STEPS = 6  # a budget for CPU, where a step of the published size takes seconds; requests may ask for more
 NOISE = 0.3
@@ -37,6 +37,9 @@ class PublishedModel(Model):
             confidence=Confidence(),
             network=network,
         )
+
+    def fits(self, spec: ProblemSpec) -> bool:
+        return True  # it was chosen by its vocabulary
 
     def begin(self, problems: Sequence[Problem], noise: Sequence[NoiseStream] = ()) -> Refinement:
         return PublishedRefinement(self, problems, noise)

@@ -10,7 +10,7 @@ from agent_reasoning.engine.model import Model, NoiseStream, Refined, Refinement
 from agent_reasoning.networks.batch import collate
 from agent_reasoning.networks.bundle import Bundle
 from agent_reasoning.networks.structured import StructuredCarry, StructuredNetwork
-from agent_reasoning.problem import Problem
+from agent_reasoning.problem import Problem, ProblemSpec
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,9 @@ class StructuredModel(Model):
             network=network,
             noise=config.noise,
         )
+
+    def fits(self, spec: ProblemSpec) -> bool:
+        return self.network.config.spec == spec
 
     def begin(self, problems: Sequence[Problem], noise: Sequence[NoiseStream] = ()) -> Refinement:
         return StructuredRefinement(self, problems, noise)

@@ -45,6 +45,8 @@ class BundleConfig:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> "BundleConfig":
+        if not 1 <= data["max_steps"] <= 64:
+            raise ValueError(f"max_steps must be from 1 to 64, not {data['max_steps']}")
         return cls(
             name=data["name"],
             task=data["task"],

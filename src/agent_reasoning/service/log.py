@@ -23,7 +23,12 @@ def configure(level: str, form: str) -> None:
             structlog.processors.JSONRenderer(),
         ]
         if form == "json"
-        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        else [
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(),
+                exception_formatter=structlog.dev.plain_traceback,  # a pretty one prints locals, requests among them
+            )
+        ]
     )
     structlog.configure(
         processors=[structlog.stdlib.filter_by_level, *SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

@@ -46,7 +46,9 @@ class Metrics:
             f"{prefix}_step_seconds", "Time of one refinement step", ["task"], buckets=SECONDS, registry=registry
         )
         self.gpu_utilization = Gauge(
-            f"{prefix}_gpu_utilization", "GPU utilization, 0 to 1; 0 without a GPU", registry=registry
+            f"{prefix}_gpu_utilization",
+            "GPU utilization, 0 to 1; 0 without a GPU, NaN where it is not measured",
+            registry=registry,
         )
         self.build = Info(f"{prefix}_build", "Version of the service", registry=registry)
         self.build.info({"version": __version__})
@@ -59,12 +61,13 @@ class Metrics:
                 self.verified.labels(task_type, verified)
 
     def models(self, models: list[Model]) -> None:
+        if any(model.device != "cpu" for model in models):
+            self.gpu_utilization.set(float("nan"))
         for model in models:
             self.model.labels(model.name, model.task, model.device, model.sha256[:12]).set(1)
 
     def stepped(self, report: StepReport) -> None:
         self.step_seconds.labels(report.task).observe(report.seconds)
-        self.queue_depth.set(report.waiting)
 
     def answered(self, response: ReasonResponse, waited_seconds: float) -> None:
         kind = response.task_type
@@ -81,5 +84,8 @@ class Metrics:
 
     def render(self, accept: str) -> tuple[bytes, str]:
         """The text and its content type, for a scraper that sent this Accept header."""
-        encode, content_type = choose_encoder(accept)
+        try:
+            encode, content_type = choose_encoder(accept)
+        except (TypeError, ValueError):  # an Accept header that the library cannot read
+            encode, content_type = choose_encoder("")
         return encode(self.registry), content_type

@@ -11,13 +11,22 @@ import structlog
 
 from agent_reasoning.engine.engine import Engine, Outcome
 from agent_reasoning.engine.model import Model
-from agent_reasoning.errors import EngineFailed, InvalidRequest, ModelMissing, NotReady, NotVerified, ReasoningError
+from agent_reasoning.errors import (
+    BundleError,
+    DeadlineExceeded,
+    EngineFailed,
+    InvalidRequest,
+    ModelMissing,
+    NotReady,
+    NotVerified,
+    ReasoningError,
+)
 from agent_reasoning.problem import Problem, Verdict
 from agent_reasoning.schemas import ReasonRequest, ReasonResponse, Source, TraceStep
 from agent_reasoning.service.metrics import Metrics
 from agent_reasoning.tasks import Choice, Registry, Solution, Task
 
-MAX_PAIRS = 2**17  # (cell, candidate) pairs of all samples: a refinement step takes a second or two of CPU, and 0.8 GB
+MAX_WORK = 2**17  # rows of all samples (see `work`): a refinement step takes a second or two of CPU, and 0.8 GB
 MAX_VIOLATIONS = 20  # an answer that is wrong everywhere is described well enough by these
 
 log = structlog.get_logger("agent_reasoning.reason")
@@ -65,7 +74,11 @@ class ReasoningService:
         self.timeout_seconds = timeout_seconds
         self.draining = False
         self._max_steps = max_steps
+        for model in models:
+            if model.task not in registry.names() or not model.fits(registry.get(model.task).info.spec):
+                raise BundleError(f"The model {model.name} is for a task {model.task!r} that is not this service's.")
         self._engine = Engine(models, max_queue=max_queue, observe=self.metrics.stepped)
+        self.metrics.queue_depth.set_function(lambda: self._engine.waiting)
 
     def start(self) -> None:
         self._engine.start()
@@ -95,12 +108,18 @@ class ReasoningService:
             prepared = await asyncio.to_thread(self.prepare, request)
             task_type = prepared.task.info.task_type
             model = self._model(prepared.task)
-            outcome = await self._refine(request, prepared, model)
+            outcome = await self._refine(request, prepared, model, begun)
             response = self._respond(request, prepared, model, outcome, request_id, begun)
         except ReasoningError as error:
             self.metrics.failed(task_type, error.code)
             if isinstance(error, EngineFailed):
                 log.error("request.failed", task_type=task_type, exc_info=error.__cause__)
+            raise
+        except asyncio.CancelledError:
+            self.metrics.failed(task_type, "client-gone")
+            raise
+        except Exception:
+            self.metrics.failed(task_type, "internal")
             raise
         self.metrics.answered(response, outcome.waited_seconds)
         log.info(
@@ -128,11 +147,12 @@ class ReasoningService:
         except KeyError:
             raise ModelMissing(f"No model is loaded for {task.info.name}; see /models for those that are.") from None
 
-    async def _refine(self, request: ReasonRequest, prepared: Prepared, model: Model) -> Outcome:
-        cells, width = prepared.problem.size
-        most = max(1, MAX_PAIRS // (cells * width))
+    async def _refine(self, request: ReasonRequest, prepared: Prepared, model: Model, begun: float) -> Outcome:
+        most = max(1, MAX_WORK // work(prepared.problem))
         if request.samples > most:
             raise InvalidRequest(f"samples: a problem of this size may have at most {most}.", max_samples=most)
+        timeout = min(request.timeout_seconds or self.timeout_seconds, self.timeout_seconds)
+        remaining = timeout - (time.perf_counter() - begun)
         future = self._engine.submit(
             model.task,
             prepared.problem,
@@ -140,9 +160,17 @@ class ReasoningService:
             max_steps=request.max_steps or self._max_steps or model.max_steps,
             samples=request.samples,
             seed=request.seed,
-            timeout_seconds=min(request.timeout_seconds or self.timeout_seconds, self.timeout_seconds),
+            timeout_seconds=remaining,
         )
-        return await asyncio.wrap_future(future)
+        outcome = asyncio.wrap_future(future)
+        try:
+            done, _ = await asyncio.wait({outcome}, timeout=max(0.0, remaining))
+            # The engine looks at a job's deadline only when its turn comes, which may be long after.
+            if not done and not future.begun:
+                raise DeadlineExceeded("The deadline passed before the first refinement step.")
+            return await outcome
+        finally:
+            outcome.cancel()  # where nobody waits any more, because of an error or because the client has gone
 
     def _respond(
         self, request: ReasonRequest, prepared: Prepared, model: Model, outcome: Outcome, request_id: str, begun: float
@@ -178,11 +206,19 @@ class ReasoningService:
         )
 
 
+def work(problem: Problem) -> int:
+    """Rows that one sample adds to a refinement step: a state for each pair, a message for each link."""
+    cells, width = problem.size
+    links = sum(len(edges) for edges in problem.relations.values())
+    members = sum(len(group) for groups in problem.groups.values() for group in groups)
+    return (cells + links // 4) * width + members // 4  # a message costs about a quarter of a state's update
+
+
 def choose(prepared: Prepared, outcome: Outcome, *, allow_baseline: bool) -> Answer:
     """The model's answer, or the baseline's where that is allowed and strictly better; ties go to the model."""
-    last = outcome.records[-1]
-    ours = Answer(prepared.task.decode(prepared.instance, last.choice), last.verdict, "model")
-    solution = prepared.task.baseline(prepared.instance) if allow_baseline and not last.verdict.optimal else None
+    found = outcome.answer
+    ours = Answer(prepared.task.decode(prepared.instance, found.choice), found.verdict, "model")
+    solution = prepared.task.baseline(prepared.instance) if allow_baseline and not found.verdict.optimal else None
     if solution is None:
         return ours
     theirs = Answer(solution, prepared.task.verify(prepared.instance, solution), "baseline")
@@ -194,10 +230,10 @@ def _cost(verdict: Verdict) -> tuple[bool, float]:
 
 
 def confidence_in(verdict: Verdict, outcome: Outcome) -> float:
-    """0 when nothing verified, 1 when proven best, else the model's probability that its last answer is the best."""
+    """0 when nothing verified, 1 when proven best, else the model's probability that its answer is the best."""
     if not verdict.valid:
         return 0.0
-    return 1.0 if verdict.optimal else outcome.records[-1].confidence
+    return 1.0 if verdict.optimal else outcome.answer.confidence
 
 
 def in_words(prepared: Prepared, answer: Answer, steps: int) -> str:

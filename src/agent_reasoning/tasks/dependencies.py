@@ -18,7 +18,10 @@ from agent_reasoning.validation import Model, validate
 MAX_STEPS = 128
 NAMED_IN_MESSAGES = 12  # a message that lists a thousand names helps nobody
 
-Name = Annotated[str, Field(min_length=1, max_length=253)]
+Name = Annotated[
+    str,
+    Field(min_length=1, max_length=253, pattern=r"^[^\p{Cc}\p{Zl}\p{Zp}]+$", description="no control characters"),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,25 +54,25 @@ class _Foreign(BaseModel):
 
 
 class _ComposeService(_Foreign):
-    depends_on: list[str] | dict[str, dict[str, Any] | None] = Field(default_factory=list)
+    depends_on: list[Name] | dict[Name, dict[str, Any] | None] | None = None
 
 
 class _Compose(_Foreign):
-    services: dict[str, _ComposeService | None]
+    services: dict[Name, _ComposeService | None]
 
 
 class _FluxMetadata(_Foreign):
-    name: str
-    namespace: str = "default"
+    name: Name
+    namespace: Name = "default"
 
 
 class _FluxReference(_Foreign):
-    name: str
-    namespace: str | None = None
+    name: Name
+    namespace: Name | None = None
 
 
 class _FluxSpec(_Foreign):
-    dependsOn: list[_FluxReference] = Field(default_factory=list)
+    dependsOn: list[_FluxReference] | None = None
 
 
 class _FluxObject(_Foreign):
@@ -177,6 +180,8 @@ def _as(model: type[Model], data: Any) -> Model:
 
 
 def _own(context: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
+    if isinstance(context["steps"], dict | list) and len(context["steps"]) > MAX_STEPS:  # before each is looked at
+        raise InvalidContext(f"There are {len(context['steps'])} steps; at most {MAX_STEPS} are allowed.")
     steps = _as(DependencyContext, context).steps
     if isinstance(steps, dict):
         return list(steps.items())
@@ -188,7 +193,7 @@ def _compose(context: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
     services = _as(_Compose, context).services
     pairs = []
     for name, service in services.items():
-        needs = service.depends_on if service else []
+        needs = (service.depends_on if service else None) or []
         if isinstance(needs, dict):
             # `required: false` is Compose's word for "if it is there at all".
             needs = [n for n, how in needs.items() if n in services or (how or {}).get("required") is not False]
@@ -232,7 +237,7 @@ def _flux(objects: list[Any]) -> list[tuple[str, list[str]]]:
     pairs = []
     for item in read:
         needs = []
-        for reference in item.spec.dependsOn:
+        for reference in item.spec.dependsOn or []:
             target = (item.kind, reference.namespace or item.metadata.namespace, reference.name)
             needs.append(label(*target) if target in known else f"{target[0]} {target[1]}/{target[2]}")
         pairs.append((label(item.kind, item.metadata.namespace, item.metadata.name), list(dict.fromkeys(needs))))

@@ -39,6 +39,9 @@ class Registry:
             **self.menu(),
         )
 
+    def names(self) -> list[str]:
+        return list(self._tasks)
+
     def vocabularies(self) -> dict[int, str]:
         """Size of the published vocabulary -> the task that has it."""
         infos = [task.info for task in self._tasks.values()]

@@ -49,7 +49,8 @@ class TrainState:
     step: int = 0  # optimizer steps = supervision steps
     instances: int = 0
     seconds: float = 0.0
-    history: list[dict[str, float]] = field(default_factory=list)
+    autocast: bool | None = None  # None: not measured yet
+    settings: dict[str, float | None] = field(default_factory=dict)  # what the run was started with
 
     def save(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -63,7 +64,8 @@ class TrainState:
                 "step": self.step,
                 "instances": self.instances,
                 "seconds": self.seconds,
-                "history": self.history,
+                "autocast": self.autocast,
+                "settings": self.settings,
             },
             partial,
         )
@@ -78,10 +80,11 @@ class TrainState:
             self.optimizer.load_state_dict(saved["optimizer"])
         except FileNotFoundError:
             raise ConfigurationError(f"There is no run to resume: {path} does not exist.") from None
-        except (RuntimeError, ValueError, KeyError) as error:
-            raise ConfigurationError(f"{path} is a run of another configuration: {error}") from None
+        except Exception as error:  # torch's reader of a damaged file raises whatever it stumbles over
+            raise ConfigurationError(f"{path} is damaged, or a run of another configuration: {error}") from None
         self.batches, self.step = saved["batches"], saved["step"]
-        self.instances, self.seconds, self.history = saved["instances"], saved["seconds"], saved["history"]
+        self.instances, self.seconds = saved["instances"], saved["seconds"]
+        self.autocast, self.settings = saved["autocast"], saved["settings"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +126,9 @@ def train(
     if config.minutes is None and config.steps is None:
         raise ConfigurationError("Training needs an end: minutes or steps.")
     network, device = state.network.train(), torch.device(config.device)
-    autocast = faster_autocast(state, draw(state.batches), device)
+    state.settings = {"minutes": config.minutes, "seed": config.seed}
+    if state.autocast is None:
+        state.autocast = faster_autocast(state, draw(state.batches), device)
     began, saved_at = time.monotonic() - state.seconds, time.monotonic()
     while (done := fraction_done(config, state)) < 1 and not stopping():
         batch = draw(state.batches)
@@ -137,7 +142,7 @@ def train(
         for _ in range(int(depth)):
             for group in state.optimizer.param_groups:
                 group["lr"] = config.learning_rate * schedule(state.step, config.warmup_steps, done)
-            with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
+            with torch.autocast(device.type, torch.bfloat16, enabled=state.autocast):
                 carry, output = network.step(carry, problems)
             loss = step_loss(output, labels)
             state.optimizer.zero_grad(set_to_none=True)
@@ -153,8 +158,6 @@ def train(
             state.step, state.instances, state.seconds, fraction_done(config, state), loss.total.item(),
             loss.exact.float().mean().item(), labels.shape[1],
         )  # fmt: skip
-        if state.batches % 50 == 0:
-            state.history.append({"step": state.step, "loss": progress.loss, "exact": progress.exact})
         observe(progress)
         if state_path and time.monotonic() - saved_at > config.save_seconds:
             state.save(state_path)

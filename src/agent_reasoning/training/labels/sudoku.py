@@ -11,7 +11,7 @@ from agent_reasoning.tasks.sudoku import Puzzle, Sudoku
 from agent_reasoning.tasks.sudoku_solver import solutions
 
 HELD_OUT = 500  # the first puzzles of a file, which training never sees: confidence is calibrated on them
-EASED, MOST_REVEALED = 0.4, 30  # share of training puzzles that get more givens, and how many more at the most
+EASED, MOST_REVEALED = 0.25, 30  # share of training puzzles that get more givens, and how many more at the most
 
 
 class PuzzleFile:
