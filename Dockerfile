@@ -5,8 +5,8 @@ ARG PIP_INDEX_URL
 ARG PIP_EXTRA_INDEX_URL
 WORKDIR /build
 RUN python -m venv /opt/venv
-COPY requirements.txt .
-RUN /opt/venv/bin/pip install --no-cache-dir -r requirements.txt
+COPY requirements.txt constraints.txt ./
+RUN /opt/venv/bin/pip install --no-cache-dir -r requirements.txt -c constraints.txt
 COPY pyproject.toml README.md ./
 COPY src src
 RUN /opt/venv/bin/pip install --no-cache-dir --no-deps .

@@ -32,8 +32,9 @@ limit. Milliseconds are an instance's share of a batch of 64.
 |---|---|---|---|---|---|---|---|
 {accuracy}
 
-The trace's confidence, over the answers that callers see: a trajectory ends when its answer verifies. Steps with too
-few failures to measure are taken together with all later ones.
+The trace's confidence, over the answers that callers see: a trajectory ends when its answer verifies, and an answer
+that the verifier has refused before counts, at confidence 0. Steps with too few failures to measure are taken together
+with all later ones. The map was fitted on other instances like these; on problems unlike them it means less.
 
 | fresh | refinement step | answers | failures | AUROC | calibration error |
 |---|---|---|---|---|---|
