@@ -64,7 +64,8 @@ def gflop_per_step(size: int) -> float:
     model, batch = official_model("float32"), batch_of(size)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model.step(model.initial_carry(size), batch)
-    return counter.get_total_flops() / 1e9
+    flop: int = counter.get_total_flops()
+    return flop / 1e9
 
 
 def fastest(call: Callable[[], Any], seconds: float) -> float:

@@ -85,6 +85,30 @@ def test_bfloat16_agrees_as_far_as_bfloat16_can(shared, case):
     assert (output.logits.argmax(-1) == expected).float().mean() > 0.9
 
 
+@pytest.mark.parametrize("case", CASES)
+def test_the_first_bfloat16_step_is_the_published_one_within_its_noise(shared, case):
+    path, recorded = golden(shared, case)
+    expected = recorded["bf16.logits" if "bf16.logits" in recorded else "out.logits"][0]
+
+    _, output = next(evaluate(load_checkpoint(path, dtype=torch.bfloat16), batch_of(recorded, "in."), 1))
+
+    near(output.logits, expected, 0.2)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case != "trm_att_bf16"])
+def test_the_losses_and_metrics_of_an_evaluation_are_the_published_ones(shared, case):
+    path, recorded = golden(shared, case)
+    model, head = load_checkpoint(path), batch_of(recorded, "head.")
+    batch = batch_of(recorded, "in.")
+    carry = model.initial_carry(len(batch["inputs"]))
+
+    with torch.no_grad():
+        for step in range(len(head["loss"])):
+            carry, _, metrics, _ = act_loss(model, carry, batch)
+            for name, value in head.items():
+                assert metrics[name].item() == pytest.approx(value[step].item(), rel=1e-5), name
+
+
 @pytest.mark.parametrize("case", TRAINED)
 def test_training_steps_give_the_published_losses_gradients_and_halting(shared, case):
     path, recorded = golden(shared, case, "train_io")

@@ -129,14 +129,35 @@ def test_the_learning_rate_warms_up_then_follows_the_cosine():
     assert learning_rate(100, 1.0, 10, 100, min_ratio=0.1) == pytest.approx(0.1)
 
 
+def test_the_average_moves_by_its_rate_after_each_step_and_initial_states_are_copied():
+    model = trm()
+    start = model.lm_head.weight.detach().clone()
+    trainer = ActTrainer(model, ActTrainConfig(2, lr=1e-2, lr_warmup_steps=1, ema_rate=0.75))
+
+    trainer.step(batch())
+    first = model.lm_head.weight.detach().clone()
+    trainer.step(batch())
+
+    expected = 0.75 * (0.75 * start + 0.25 * first) + 0.25 * model.lm_head.weight
+    torch.testing.assert_close(trainer.averaged.lm_head.weight, expected)
+    assert not torch.equal(first, start)
+    assert torch.equal(trainer.averaged.H_init, model.H_init)
+
+
 def test_training_goes_on_from_a_saved_state_as_if_nothing_had_happened():
     config = ActTrainConfig(6, lr=1e-3, lr_warmup_steps=2)
 
+    def explorer():
+        """Rows halt at once unless they explore, so that the outcome hangs on what is drawn."""
+        model = trm(halt_exploration_prob=0.5)
+        torch.nn.init.constant_(model.q_head.bias, 5.0)
+        return model
+
     def trained(first, then):
-        trainer = ActTrainer(trm(), config)
+        trainer = ActTrainer(explorer(), config)
         trainer.train(batch(seed=seed) for seed in range(first))
         if then:
-            resumed = ActTrainer(trm(), config)
+            resumed = ActTrainer(explorer(), config)
             resumed.load_state_dict(trainer.state_dict())
             resumed.train(batch(seed=seed) for seed in range(first, first + then))
             trainer = resumed
