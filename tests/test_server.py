@@ -90,17 +90,21 @@ SHORT = {"question": "?", "context": {"steps": {"a": [], "b": ["a"]}}}
 
 def wait_for_steps(url):
     """Until the engine is at work."""
+    wait_for_metric(url, b'agent_reasoning_step_seconds_count{task="rollout"}')
+
+
+def wait_for_metric(url, line):
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         with urllib.request.urlopen(f"{url}/metrics", timeout=30) as response:
-            if b'agent_reasoning_step_seconds_count{task="rollout"}' in response.read():
+            if line in response.read():
                 return
         time.sleep(0.02)  # polls a condition
-    raise AssertionError("the engine took no step")
+    raise AssertionError(f"no {line!r} in the metrics")
 
 
 def test_a_client_that_leaves_frees_the_engine_and_a_queued_deadline_is_kept():
-    with serving(LOG_FORMAT="json") as (process, url):
+    with serving(LOG_FORMAT="json", SLOTS="1") as (process, url):
         with connect(url) as leaving:
             leaving.sendall(raw(LONG))
             wait_for_steps(url)
@@ -115,6 +119,32 @@ def test_a_client_that_leaves_frees_the_engine_and_a_queued_deadline_is_kept():
     assert answer["verified"]
     assert '"status": 499' in log
     assert log.count('"event": "request.answered"') == 1  # the long one was given up, not finished for nobody
+
+
+def test_a_large_request_does_not_hold_up_a_small_one():
+    with serving() as (_, url), connect(url) as large:
+        large.sendall(raw(LONG | {"samples": 64}))
+        wait_for_steps(url)
+        answer = post(url, SHORT)
+        with urllib.request.urlopen(f"{url}/metrics", timeout=30) as response:
+            metrics = response.read()
+
+    assert answer["verified"]
+    assert b'agent_reasoning_slots{state="used",task="rollout"} 4.0' in metrics  # the large one is still there
+
+
+def test_beyond_the_queue_a_request_is_refused_at_once_and_told_to_come_back():
+    with serving(SLOTS="1", MAX_QUEUE="1") as (_, url), connect(url) as large, connect(url) as waiting:
+        large.sendall(raw(LONG))
+        wait_for_steps(url)
+        waiting.sendall(raw(LONG))
+        wait_for_metric(url, b"agent_reasoning_queue_depth 1.0")
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            post(url, SHORT)
+        problem = json.loads(refused.value.read())
+
+    assert (refused.value.code, problem["type"].rpartition(":")[2]) == (503, "overloaded")
+    assert int(refused.value.headers["retry-after"]) >= 1
 
 
 def test_a_client_cannot_choose_whom_its_requests_are_counted_for():

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 TaskType = Literal["planning", "troubleshooting", "optimization", "logic", "general"]
 Source = Literal["model", "improved", "baseline"]
-HaltedBy = Literal["verified", "max_steps", "deadline"]
+HaltedBy = Literal["verified", "confident", "no_improvement", "same_answer", "max_steps", "deadline"]
 
 MAX_QUESTION = 4096
 MAX_REFINEMENT_STEPS = 64
@@ -60,6 +60,13 @@ class TraceStep(BaseModel):
     verified: bool
 
 
+class StreamedStep(TraceStep):
+    """One refinement step as it is judged: the data of an SSE event named `step`."""
+
+    sample: int = Field(description="which trajectory; 0 is the one without noise")
+    solution: dict[str, Any] = Field(description="the intermediate answer, for programs")
+
+
 class ReasonResponse(BaseModel):
     """The best answer found, and whether it is verified."""
 
@@ -82,7 +89,10 @@ class ReasonResponse(BaseModel):
     task: str
     source: Source
     model: str
-    halted_by: HaltedBy
+    halted_by: HaltedBy = Field(
+        description="`verified`: an answer that nothing can beat; `confident`, `no_improvement`: a valid answer that is"
+        " believed the best, or was not improved upon; `same_answer`: the model insisted on an answer that was refused"
+    )
     seed: int
     request_id: str
     conversation_id: str | None = None

@@ -8,7 +8,7 @@ import structlog
 import uvicorn
 
 from agent_reasoning.api.app import Limits, create_app
-from agent_reasoning.engine.loading import Published, limit_threads, load_models, pick_device
+from agent_reasoning.engine.loading import Published, load_models, pick_device
 from agent_reasoning.engine.model import Model
 from agent_reasoning.service.log import configure
 from agent_reasoning.service.reason import ReasoningService
@@ -37,9 +37,7 @@ def load(settings: Settings, registry: Registry) -> list[Model]:
     published = Published(
         registry.vocabularies(), shipped_models(), settings.H_cycles, settings.L_cycles, settings.quantize == "int8"
     )
-    models = load_models(settings.model_path, pick_device(settings.device), published)
-    limit_threads(models)
-    return models
+    return load_models(settings.model_path, pick_device(settings.device), published)
 
 
 def serve() -> None:
@@ -57,6 +55,7 @@ def serve() -> None:
     service = ReasoningService(
         registry,
         models,
+        slots=settings.slots,
         max_queue=settings.max_queue,
         max_steps=settings.max_steps,
         timeout_seconds=settings.request_timeout_seconds,

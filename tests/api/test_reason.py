@@ -163,6 +163,8 @@ def test_metrics_count_what_happened(client):
         'agent_reasoning_confidence_count{task_type="planning"}': 1,
         'agent_reasoning_verified_total{task_type="planning",verified="true"}': 1,
         'agent_reasoning_answers_total{source="model",task="rollout"}': 1,
+        'agent_reasoning_halted_total{by="verified",task="rollout"}': 1,
+        'agent_reasoning_queue_wait_seconds_count{task="rollout"}': 1,
     }
     before = {name: value(name) for name in names}
 
@@ -173,3 +175,6 @@ def test_metrics_count_what_happened(client):
     assert value("agent_reasoning_gpu_utilization") == 0
     assert value('agent_reasoning_model_info{device="cpu",model="rollout"') == 1
     assert value("agent_reasoning_step_seconds_count") > 0
+    assert value("agent_reasoning_batch_rows_sum") >= value("agent_reasoning_batch_rows_count") > 0
+    assert value('agent_reasoning_slots{state="used",task="rollout"}') == 0
+    assert value('agent_reasoning_slots{state="free",task="rollout"}') == 64

@@ -1,13 +1,25 @@
+"""The shipped models in their slots: determinism, noise, and the two ways of stepping rows."""
+
+import json
 import shutil
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
+from agent_reasoning.engine.engine import Engine
 from agent_reasoning.engine.loading import load_bundles, pick_device
-from agent_reasoning.engine.model import NoiseStream, noise_for
+from agent_reasoning.engine.noise import NoiseStream, gaussians
+from agent_reasoning.engine.pool import pick
+from agent_reasoning.engine.structured import StructuredPool
 from agent_reasoning.errors import BundleError, ConfigurationError
+from agent_reasoning.networks.bundle import CONFIG
+from agent_reasoning.problem import Verdict
 from tests.conftest import ROOT
+
+WRONG = Verdict(False, ("wrong",))
 
 
 @pytest.fixture
@@ -15,44 +27,110 @@ def model(models):
     return next(model for model in models if model.task == "rollout")
 
 
-@pytest.fixture
-def problem(registry):
-    rollout = registry.get("rollout")
-    return rollout.encode(rollout.generate(np.random.default_rng(3), 12).instance)
+def problems(registry, task, size, count):
+    task, rng = registry.get(task), np.random.default_rng(3)
+    return [task.encode(task.generate(rng, size).instance) for _ in range(count)]
 
 
 def steps(model, problem, samples, seed, count=3):
-    refined = model.refine(problem, samples, seed)
-    return [next(refined) for _ in range(count)]
+    refinement = model.begin([problem] * samples, [NoiseStream(seed, sample) for sample in range(samples)])
+    return [refinement.step() for _ in range(count)]
 
 
-def test_the_same_seed_gives_the_same_steps(model, problem):
-    for one, other in zip(steps(model, problem, 4, 7), steps(model, problem, 4, 7), strict=True):
-        assert (one.choices == other.choices).all()
-        assert (one.q_halt_logits == other.q_halt_logits).all()
+@pytest.mark.parametrize(("task", "size"), [("rollout", 12), ("rollout", 24), ("sudoku", 30)])
+def test_a_request_gets_the_same_answer_alone_in_a_crowd_and_in_another_slot(models, registry, task, size):
+    """To the last bit of confidence, through the engine, with noise."""
+    several = problems(registry, task, size, 6)
+
+    def ask(engine, problem, seed):
+        return engine.submit(
+            task, problem, lambda choice: WRONG, max_steps=4, samples=3, seed=seed, timeout_seconds=60.0
+        )
+
+    def seen(outcome):
+        return outcome.sample, [(record.choice.tobytes(), record.confidence) for record in outcome.records]
+
+    engine = Engine(models)
+    engine.start()
+    try:
+        alone = [seen(ask(engine, problem, seed).result(60)) for seed, problem in enumerate(several)]
+        crowd = [ask(engine, problem, seed) for seed, problem in list(enumerate(several))[::-1]]
+        assert [seen(future.result(60)) for future in crowd][::-1] == alone
+    finally:
+        engine.stop()
 
 
-def test_another_seed_disturbs_all_samples_but_the_first(model, problem):
+@pytest.mark.parametrize(("task", "size"), [("rollout", 9), ("sudoku", 30)])
+def test_stepping_all_slots_keeps_what_was_asked_for_and_leaves_the_others_alone(models, registry, task, size):
+    """How a GPU steps, on a CPU."""
+    model = next(model for model in models if model.task == task)
+    one, other = problems(registry, task, size, 2)
+    bucket = model.bucket(one)
+    assert model.bucket(other) == bucket or task == "rollout"
+    pools = [StructuredPool(model, bucket, 4, whole=whole) for whole in (False, True)]
+    for pool in pools:
+        pool.enter([1, 3], model.arrange(one, bucket), [NoiseStream(5, 0), NoiseStream(5, 1)])
+
+    for slots in ([1, 3], [3], [1], [1, 3]):
+        rows, whole = (pool.step(slots).read() for pool in pools)
+        assert (rows.choices == whole.choices).all()
+        assert rows.q_halt_logits == pytest.approx(whole.q_halt_logits, abs=1e-4)
+
+
+def test_entering_and_leaving_touch_their_own_slots_only(model, registry):
+    (one,) = problems(registry, "rollout", 8, 1)
+    bucket = model.bucket(one)
+    alone, shared = StructuredPool(model, bucket, 3), StructuredPool(model, bucket, 3)
+    for pool in (alone, shared):
+        pool.enter([1], model.arrange(one, bucket), [NoiseStream(0, 0)])
+
+    for _ in range(3):
+        shared.enter([0, 2], model.arrange(one, bucket), [NoiseStream(0, 1), NoiseStream(0, 2)])
+        shared.step([0])
+        first, second = alone.step([1]).read(), shared.step([1]).read()
+        assert first.q_halt_logits == second.q_halt_logits
+
+
+def test_another_seed_disturbs_all_samples_but_the_first(model, registry):
+    (problem,) = problems(registry, "rollout", 12, 1)
     one, other = steps(model, problem, 4, 7)[0], steps(model, problem, 4, 8)[0]
 
     assert one.q_halt_logits[0] == other.q_halt_logits[0]
     assert (one.q_halt_logits[1:] != other.q_halt_logits[1:]).all()
 
 
-def test_the_first_of_many_samples_is_the_one_that_a_single_sample_gives(model, problem):
-    for alone, among in zip(steps(model, problem, 1, 7), steps(model, problem, 4, 7), strict=True):
-        assert (alone.choices[0] == among.choices[0]).all()
-        assert alone.q_halt_logits[0] == pytest.approx(among.q_halt_logits[0], abs=1e-3)
-
-
 def test_noise_depends_on_seed_sample_and_step_alone():
-    like = torch.zeros(2, 3)
-    noise = noise_for(NoiseStream(1, 2), 3, like)
+    key = NoiseStream(1, 2).key(3)
 
-    assert torch.equal(noise, noise_for(NoiseStream(1, 2), 3, like))
-    for seed, sample, step in ((2, 2, 3), (1, 3, 3), (1, 2, 4)):
-        assert not torch.equal(noise, noise_for(NoiseStream(seed, sample), step, like))
-    assert not noise_for(NoiseStream(1, 0), 3, like).any()
+    assert key == NoiseStream(1, 2).key(3)
+    assert len({key, NoiseStream(2, 2).key(3), NoiseStream(1, 3).key(3), NoiseStream(1, 2).key(4)}) == 4
+    assert NoiseStream(1, 0).key(3) == 0
+
+
+def test_noise_is_gaussian_and_each_row_its_own():
+    keys = torch.tensor([NoiseStream(0, sample).key(1) for sample in range(5)])
+
+    one, other = gaussians(keys, 40_000)
+
+    assert not one[0].any()
+    for drawn in (one[1:], other[1:]):
+        assert drawn.mean(1).abs().max() < 0.03
+        assert (drawn.std(1) - 1).abs().max() < 0.03
+        assert (drawn.abs() > 1.959964).float().mean() == pytest.approx(0.05, abs=0.005)
+        assert torch.corrcoef(drawn).triu(1).abs().max() < 0.03
+    assert torch.corrcoef(torch.cat([one[1:], other[1:]])).triu(1).abs().max() < 0.03
+    assert torch.corrcoef(torch.stack([one[1, 1:], one[1, :-1]]))[0, 1].abs() < 0.03
+
+
+def test_a_row_of_noise_is_the_same_whatever_is_drawn_beside_it():
+    keys = torch.tensor([11, 22, 33])
+
+    assert torch.equal(gaussians(keys, 100)[1][1], gaussians(keys[1:2], 100)[1][0])
+
+
+@given(st.lists(st.integers(0, 20), min_size=1, max_size=8, unique=True).map(sorted))
+def test_picked_rows_are_those_asked_for(slots):
+    assert torch.arange(30)[pick(slots)].tolist() == slots
 
 
 def test_a_gpu_that_is_not_there_is_refused_by_name():
@@ -69,4 +147,14 @@ def test_two_bundles_for_one_task_are_refused(tmp_path):
         shutil.copytree(ROOT / "models" / "rollout", tmp_path / name)
 
     with pytest.raises(BundleError, match="more than one bundle for rollout"):
+        load_bundles(tmp_path, "cpu")
+
+
+@pytest.mark.parametrize("halting", [{"same_answer": 1}, {"patience": 3}])
+def test_a_bundle_with_a_halting_policy_that_means_nothing_is_refused(tmp_path, halting):
+    shutil.copytree(ROOT / "models" / "rollout", tmp_path / "rollout")
+    path = tmp_path / "rollout" / CONFIG
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"halting": halting}))
+
+    with pytest.raises(BundleError, match="halting policy"):
         load_bundles(tmp_path, "cpu")

@@ -4,15 +4,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_reasoning.networks.batch import Links, collate
+from agent_reasoning.networks.batch import Shape, collate, round_up, tensors_of
 from agent_reasoning.networks.structured import (
     FORBIDDEN_LOGIT,
     StructuredCarry,
     StructuredConfig,
     StructuredNetwork,
     pool,
-    segments,
-    shift_candidates,
+    put_shifted,
+    spread,
 )
 from agent_reasoning.problem import Problem, ProblemSpec, RelationSpec
 
@@ -25,10 +25,19 @@ SPEC = ProblemSpec(
 )
 
 
-def network(**sizes):
-    made = StructuredNetwork(StructuredConfig(SPEC, hidden=8, **sizes), torch.Generator().manual_seed(1)).eval()
+def network(hidden=8, **sizes):
+    made = StructuredNetwork(StructuredConfig(SPEC, hidden=hidden, **sizes), torch.Generator().manual_seed(1)).eval()
     torch.nn.init.normal_(made.q_head.weight, generator=torch.Generator().manual_seed(2))
     return made
+
+
+@pytest.fixture
+def one_thread():
+    """As the service steps these networks."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def random_problem(rng, cells, width):
@@ -127,24 +136,98 @@ def test_a_relation_without_a_name_in_the_spec_is_refused():
         collate([problem], ProblemSpec(vocabulary=("a",)))
 
 
-@given(st.integers(0, 1000))
-def test_the_gpu_path_pools_what_the_cpu_path_pools(seed):
+@given(st.integers(0, 1000), st.integers(1, 3))
+def test_pooling_is_the_mean_and_the_maximum_over_what_each_target_hears(seed, rows):
     rng = np.random.default_rng(seed)
-    links = Links.of(rng.integers(0, 5, (12, 2)), 6)
-    rows = torch.from_numpy(rng.random((5, 3, 2)).astype(np.float32))
-    count = links.lengths.clamp(min=1).view(-1, 1, 1)
-    spoken = rows[links.source]
+    problems = [random_problem(rng, int(rng.integers(1, 6)), int(rng.integers(1, 5))) for _ in range(rows)]
+    batch = collate(problems, SPEC)
+    _, cells, width = batch.present.shape
+    channels = 1 + len(SPEC.relations) + len(SPEC.groups)
+    spoken = torch.from_numpy(rng.random((rows, cells, width, channels, 2)).astype(np.float32))
 
-    without_atomics = torch.cat([segments(spoken, links, "sum") / count, segments(spoken, links, "max")], -1)
+    mean, largest = pool(spoken.view(-1, 2), batch.wires().sets)
 
-    torch.testing.assert_close(pool(rows, links), without_atomics)
+    for row, problem in enumerate(problems):
+        said = spoken[row]
+        sets = [(cell, [(cell, v) for v in range(problem.size[1])], 0) for cell in range(problem.size[0])]
+        sets += [(cells + number, group, channels - 1) for number, group in enumerate(problem.groups["unit"])]
+        for place, pairs, channel in sets:
+            heard = torch.stack([said[cell, candidate, channel] for cell, candidate in pairs])
+            torch.testing.assert_close(mean[row, place], heard.mean(0))
+            torch.testing.assert_close(largest[row, place], heard.amax(0))
 
 
-def test_a_shift_moves_messages_between_candidates():
-    x = torch.arange(6.0).view(1, 3, 2)
+@given(st.integers(0, 1000))
+def test_spreading_gives_each_pair_the_sum_over_its_sets(seed):
+    rng = np.random.default_rng(seed)
+    problem = random_problem(rng, 4, 3)
+    batch = collate([problem], SPEC)
+    told = torch.from_numpy(rng.random((sum(batch.set_counts), 2)).astype(np.float32))
 
-    assert shift_candidates(x, 1).tolist() == [[[0, 0], [0, 1], [2, 3]]]
-    assert shift_candidates(x, -1).tolist() == [[[2, 3], [4, 5], [0, 0]]]
+    heard = spread(told, batch.wires().members)[0].view(4, 3, 2)
+
+    for cell, candidate in np.ndindex(4, 3):
+        own = [number for number, group in enumerate(problem.groups["unit"]) if [cell, candidate] in group.tolist()]
+        expected = told[cell] + sum((told[4 + number] for number in own), torch.zeros(2))
+        torch.testing.assert_close(heard[cell, candidate], expected)
+
+
+@pytest.mark.parametrize(("by", "expected"), [(1, [[0, 0], [0, 1], [2, 3]]), (-1, [[2, 3], [4, 5], [0, 0]])])
+def test_a_shift_moves_messages_between_candidates(by, expected):
+    heard = torch.zeros(1, 3, 2)
+
+    put_shifted(heard, torch.arange(6.0).view(1, 3, 2), by)
+
+    assert heard.tolist() == [expected]
+
+
+@pytest.mark.parametrize("by", [0, 3, -3])
+def test_a_shift_beyond_the_candidates_is_silence(by):
+    heard = torch.zeros(1, 2, 1)
+
+    put_shifted(heard, torch.ones(1, 2, 1), by)
+
+    assert heard.sum() == (2 if by == 0 else 0)
+
+
+def test_an_answer_is_the_same_to_the_last_bit_wherever_its_problem_stands_in_a_batch(one_thread):
+    """Nothing that a problem shares a pass with may move its answer, not even by a rounding: the recursion would
+    make more of it at each step."""
+    rng = np.random.default_rng(0)
+    problems = [random_problem(rng, 6, 5) for _ in range(9)]
+    shape = Shape.over([Shape.of(problem, SPEC) for problem in problems]).rounded()
+    net = network(hidden=16)
+
+    def outputs(chosen):
+        batch = collate(chosen, SPEC, shape)
+        carry = net.initial_carry(batch)
+        with torch.no_grad():
+            for _ in range(4):
+                carry, output = net.step(carry, batch)
+        return output.logits, output.q_halt_logits
+
+    logits, beliefs = outputs(problems)
+
+    for first, count in ((0, 1), (4, 1), (8, 1), (2, 3), (1, 8)):
+        some_logits, some_beliefs = outputs(problems[first : first + count])
+        assert torch.equal(some_logits, logits[first : first + count])
+        assert torch.equal(some_beliefs, beliefs[first : first + count])
+
+
+@given(st.integers(0, 10_000), st.sampled_from([1, 16, 128]))
+def test_rounding_up_wastes_little(count, exact):
+    rounded = round_up(count, exact)
+
+    assert rounded == count if count <= exact else count <= rounded <= count * 9 / 8 + 1
+    assert round_up(rounded, exact) == rounded
+
+
+def test_rows_of_a_batch_are_views_where_they_stand_together():
+    batch = collate([random_problem(np.random.default_rng(0), 4, 3)] * 3, SPEC)
+
+    picked = batch.rows(slice(1, 2))
+
+    assert all(a.data_ptr() == b[1:2].data_ptr() for a, b in zip(tensors_of(picked), tensors_of(batch), strict=True))
 
 
 def test_the_carry_leaves_a_step_without_its_graph():
@@ -163,7 +246,7 @@ def test_gradients_flow_through_the_last_cycle_only():
     batch = collate([random_problem(np.random.default_rng(0), 4, 3)], SPEC)
     applications = []
     update = net._update
-    net._update = lambda h, batch: applications.append(torch.is_grad_enabled()) or update(h, batch)
+    net._update = lambda *given: applications.append(torch.is_grad_enabled()) or update(*given)
 
     net.step(net.initial_carry(batch), batch)
 

@@ -1,21 +1,37 @@
 """POST /reason, and what can be asked there: /tasks and /models."""
 
 import asyncio
-from typing import Annotated, Any
+from collections.abc import AsyncIterator, Awaitable
+from typing import Annotated, Any, TypeVar
 
+import structlog
 from fastapi import APIRouter, Depends, Request, Response
+from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.exceptions import HTTPException
 
 from agent_reasoning.api.body import parse_json, read_body
 from agent_reasoning.api.identity import client_of
-from agent_reasoning.api.problems import MEDIA_TYPE
+from agent_reasoning.api.problems import MEDIA_TYPE, describe
 from agent_reasoning.errors import InvalidRequest, ReasoningError
-from agent_reasoning.schemas import ModelSummary, ProblemDetails, ReasonRequest, ReasonResponse, TaskDetail, TaskSummary
+from agent_reasoning.schemas import (
+    ModelSummary,
+    ProblemDetails,
+    ReasonRequest,
+    ReasonResponse,
+    StreamedStep,
+    TaskDetail,
+    TaskSummary,
+)
 from agent_reasoning.service.catalog import model_summary, task_detail, task_summary
 from agent_reasoning.service.reason import ReasoningService
 from agent_reasoning.validation import validate
 
 router = APIRouter()
+log = structlog.get_logger("agent_reasoning.api")
+
+Answered = TypeVar("Answered")
+HEARTBEAT_SECONDS = 15
+GONE = Response(status_code=499)  # nobody reads it; in the log it is what proxies call a client that left
 
 PROBLEM: dict[str, Any] = {"model": ProblemDetails, "content": {MEDIA_TYPE: {}}}
 REASON_ERRORS: dict[int | str, dict[str, Any]] = {
@@ -52,23 +68,71 @@ async def reason_request(request: Request) -> ReasonRequest:
         raise
 
 
+def prefers_stream(request: Request) -> bool:
+    """Whether the Accept header names event streams. A client that would take JSON as well gets JSON."""
+    accepted = [part.split(";")[0].strip().lower() for part in request.headers.get("accept", "").split(",")]
+    return "text/event-stream" in accepted and "application/json" not in accepted
+
+
 async def disconnected(request: Request) -> None:
     """Until the client has closed the connection; its body has been read."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
 
 
+async def streamed(
+    answers: AsyncIterator[StreamedStep | ReasonResponse], first: StreamedStep | ReasonResponse, request_id: str
+) -> AsyncIterator[ServerSentEvent]:
+    """`step` for each refinement step, then one `result` or `error`."""
+    try:
+        yield event(first)
+        async for answer in answers:
+            yield event(answer)
+    except Exception as error:
+        if not isinstance(error, ReasoningError):
+            log.exception("stream.failed")
+        yield ServerSentEvent(describe(error, request_id).model_dump_json(exclude_none=True), event="error")
+
+
+def event(answer: StreamedStep | ReasonResponse) -> ServerSentEvent:
+    if isinstance(answer, StreamedStep):
+        return ServerSentEvent(answer.model_dump_json(), event="step", id=f"{answer.sample}.{answer.step}")
+    return ServerSentEvent(answer.model_dump_json(), event="result")
+
+
+async def stream(service: ReasoningService, body: ReasonRequest, request: Request) -> Response:
+    """What fails before the first step is an ordinary error: nothing has been streamed yet."""
+    request_id = request.scope["request_id"]
+    answers = service.stream(body, request_id)
+    first = await unless_gone(anext(answers), request)
+    if first is None:
+        return GONE
+    return EventSourceResponse(streamed(answers, first, request_id), ping=HEARTBEAT_SECONDS)
+
+
+async def unless_gone(answer: Awaitable[Answered], request: Request) -> Answered | None:
+    """The answer; None where the client has left before. Its problem is then taken off the engine."""
+    answering = asyncio.ensure_future(answer)
+    gone = asyncio.ensure_future(disconnected(request))
+    await asyncio.wait({answering, gone}, return_when=asyncio.FIRST_COMPLETED)
+    gone.cancel()
+    if not answering.done():
+        answering.cancel()
+        return None
+    return await answering
+
+
 @router.post("/reason", response_model=ReasonResponse, responses=REASON_ERRORS, openapi_extra=BODY, tags=["reasoning"])
 async def reason(body: Annotated[ReasonRequest, Depends(reason_request)], request: Request, service: Service) -> Any:
-    """Solve a problem. The answer says whether an exact verifier found it valid, and who found it."""
-    answer = asyncio.ensure_future(service.reason(body, request.scope["request_id"]))
-    gone = asyncio.ensure_future(disconnected(request))
-    await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
-    gone.cancel()
-    if not answer.done():
-        answer.cancel()  # which takes the problem off the engine before its next step
-        return Response(status_code=499)  # nobody reads it; in the log it is what proxies call a client that left
-    return await answer
+    """Solve a problem. The answer says whether an exact verifier found it valid, and who found it.
+
+    With `Accept: text/event-stream` the answer is a stream of server-sent events: `step` for each refinement step as it
+    is judged (see StreamedStep), then one `result` (the response) or `error` (problem details).
+    """
+    if prefers_stream(request):
+        return await stream(service, body, request)
+    answer = await unless_gone(service.reason(body, request.scope["request_id"]), request)
+    return GONE if answer is None else answer
 
 
 @router.get("/tasks", tags=["reasoning"])

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from agent_reasoning.engine.loading import Published, limit_threads, load_models, pick_device
+from agent_reasoning.engine.loading import Published, load_models, pick_device
 from agent_reasoning.engine.model import Model
 from agent_reasoning.service.settings import shipped_models
 from agent_reasoning.tasks import Registry
@@ -11,6 +11,4 @@ from agent_reasoning.tasks import Registry
 def load(path: Path | None, device: str, registry: Registry, *, int8: bool = False) -> list[Model]:
     """Those at `path`, or those that ship. Raises the package's errors."""
     published = Published(registry.vocabularies(), shipped_models(), int8=int8)
-    models = load_models(path or shipped_models(), pick_device(device), published)
-    limit_threads(models)
-    return models
+    return load_models(path or shipped_models(), pick_device(device), published)

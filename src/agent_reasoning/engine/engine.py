@@ -1,99 +1,55 @@
-"""One thread owns the models; everyone else hands it jobs and gets futures.
+"""Continuous batching: one thread a device steps trajectories of all models, each as soon as it may go on.
 
-Jobs run one after another, the K samples of a job as one batch. The engine knows problems and a `verify` callable,
-and no task by name.
+A tick is one refinement step for some slots of one pool. Jobs take turns, so that one with many samples or steps
+shares with the others; a trajectory that ends leaves its slot, and who waits for one enters before the next tick.
+The engine knows problems and a `verify` callable, and no task by name.
 """
 
+import contextlib
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
-import numpy as np
+import structlog
 
-from agent_reasoning.engine.model import Choice, Refined
+from agent_reasoning.engine.halting import HaltedBy
+from agent_reasoning.engine.job import Job, Judged, Listener, Outcome, Pending, Trajectory
+from agent_reasoning.engine.pool import Choice, out_of_memory
+from agent_reasoning.engine.slots import ModelSlots, Served
+from agent_reasoning.engine.verification import InFlight, Judgement, Verifier
 from agent_reasoning.errors import DeadlineExceeded, EngineFailed, NotReady, Overloaded, ReasoningError
 from agent_reasoning.problem import Problem, Verdict
 
 STALLED_AFTER_SECONDS = 30.0
+SLOTS = 64
 
-HaltedBy = Literal["verified", "max_steps", "deadline"]
-
-
-@dataclass(frozen=True, slots=True)
-class StepRecord:
-    """One refinement step of one trajectory."""
-
-    choice: Choice  # [L]
-    confidence: float  # that this choice verifies, said before `verdict` was known
-    verdict: Verdict
+log = structlog.get_logger("agent_reasoning.engine")
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """The trajectory that the verifier likes best."""
-
-    records: tuple[StepRecord, ...]
-    best: int  # which record is the answer: the best valid one, else the last
-    halted_by: HaltedBy
-    sample: int
-    applications: int  # network applications over all samples
-    waited_seconds: float
-    refined_seconds: float
-
-    @property
-    def answer(self) -> StepRecord:
-        return self.records[self.best]
-
-
-@dataclass(frozen=True, slots=True)
-class StepReport:
-    """What observers are told after each refinement step."""
+class TickReport:
+    """What observers are told after each tick, on the engine's thread."""
 
     task: str
-    samples: int
+    rows: int
     seconds: float
-    waiting: int
-
-
-class Pending(Future["Outcome"]):
-    """A result to come. `begun`: the first step is done, so that a deadline gives the best so far and no error."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.begun = False
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    task: str
-    problem: Problem
-    verify: Callable[[Choice], Verdict]
-    max_steps: int
-    samples: int
-    seed: int
-    deadline: float  # seconds on the engine's clock
-    queued: float
-    future: Pending = field(default_factory=Pending)
+class Arrived:
+    job: Job
 
 
-class Refiner(Protocol):
-    """What the engine needs of a model."""
-
-    @property
-    def task(self) -> str: ...
-    @property
-    def confidence(self) -> Callable[[float, int], float]: ...
-    @property
-    def applications_per_step(self) -> int: ...
-    def refine(self, problem: Problem, samples: int, seed: int) -> "RefinedSteps": ...
+@dataclass(frozen=True, slots=True)
+class Gone:
+    job: Job
 
 
-class RefinedSteps(Protocol):
-    def __next__(self) -> Refined: ...
+Message = Arrived | Gone | Judgement | Literal["stop"]
 
 
 class Engine:
@@ -101,27 +57,35 @@ class Engine:
 
     def __init__(
         self,
-        models: Sequence[Refiner],
+        models: Iterable[Served],
         *,
+        slots: int = SLOTS,
         max_queue: int = 256,
-        observe: Callable[[StepReport], None] = lambda report: None,
+        observe: Callable[[TickReport], None] = lambda report: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._models = {model.task: model for model in models}
-        self._inbox: queue.Queue[Job | None] = queue.Queue(max_queue)
+        self._models = {model.task: ModelSlots(model, slots) for model in models}
+        self._inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._max_queue = max_queue
         self._observe = observe
         self._clock = clock
-        self._busy_since: float | None = None  # the last tick while there is work
+        self._entry = threading.Lock()
+        self._waiting = 0  # jobs without a slot
+        self._turns: deque[Job] = deque()  # jobs with a step to take, in the order of their turns
+        self._busy_since: float | None = None  # the last tick or verdict while there is work
         self._stopping = False
+        self._verifier = Verifier(self._inbox.put)
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
     def start(self) -> None:
+        self._verifier.start()
         self._thread.start()
 
     def stop(self, timeout_seconds: float = 10.0) -> None:
-        """Finish what is queued, then end the thread."""
-        self._stopping = True
-        self._inbox.put(None)
+        """Finish what was accepted, then end the thread."""
+        with self._entry:
+            self._stopping = True
+        self._inbox.put("stop")
         self._thread.join(timeout_seconds)
 
     def submit(
@@ -134,121 +98,265 @@ class Engine:
         samples: int,
         seed: int,
         timeout_seconds: float,
+        listener: Listener | None = None,
     ) -> Pending:
-        """Queue a problem. Raises Overloaded at once when the queue is full, NotReady when the engine has stopped.
+        """Queue a problem, in any thread. Raises Overloaded at once when too many wait, NotReady when the engine has
+        stopped.
 
-        The future raises DeadlineExceeded if the deadline passes before the first step. Cancelling it takes the job
-        off the engine before its next step.
+        The future raises DeadlineExceeded if the deadline passes before the first step. Cancelling it frees the job's
+        slots before the next tick.
         """
-        if self._stopping or not self._thread.is_alive():
-            raise NotReady("The engine is not running.")
+        model = self._models[task].model
         now = self._clock()
-        job = Job(task, problem, verify, max_steps, samples, seed, now + timeout_seconds, now)
-        try:
-            self._inbox.put_nowait(job)
-        except queue.Full:
-            raise Overloaded(f"{self._inbox.maxsize} requests are waiting; try again shortly.") from None
+        bucket = model.bucket(problem)
+        job = Job(task, problem, bucket, model.arrange(problem, bucket), verify, max_steps, samples, seed,
+                  now + timeout_seconds, now, listener)  # fmt: skip
+        with self._entry:
+            if self._stopping or not self._thread.is_alive():
+                raise NotReady("The engine is not running.")
+            self.check_room()
+            self._waiting += 1
+            self._inbox.put(Arrived(job))
+        job.future.add_done_callback(lambda future: self._inbox.put(Gone(job)) if future.cancelled() else None)
         return job.future
+
+    def check_room(self) -> None:
+        """Raises Overloaded where `submit` would: before anything is spent on a request that will be refused."""
+        if self._waiting >= self._max_queue:
+            raise Overloaded(f"{self._max_queue} requests are waiting; try again shortly.")
 
     @property
     def waiting(self) -> int:
-        return self._inbox.qsize()
+        """Jobs without a slot."""
+        return self._waiting
+
+    def slots(self) -> dict[str, tuple[int, int]]:
+        """For each task the slots in use, and how many there are."""
+        return {task: (slots.used, slots.slots) for task, slots in self._models.items()}
 
     def ailment(self) -> str | None:
         """What is wrong with the engine; None if it is well."""
         if not self._thread.is_alive():
             return "the engine thread is dead"
+        if not self._verifier.alive:
+            return "the verifier thread is dead"
         since = self._busy_since
         if since is not None and self._clock() - since > STALLED_AFTER_SECONDS:
             return f"the engine has work and has made no step for {self._clock() - since:.0f} s"
         return None
 
     def _run(self) -> None:
-        while (job := self._inbox.get()) is not None:
-            self._busy_since = self._clock()
+        try:
+            while not (self._stopping and self._idle()):
+                self._receive()
+                self._busy_since = None if self._idle() else self._busy_since or self._clock()
+                if self._turns:
+                    self._tick()
+        finally:
+            self._verifier.stop()
+            self._abandon()
+
+    def _idle(self) -> bool:
+        return self._inbox.empty() and not any(slots.running or slots.waiting for slots in self._models.values())
+
+    def _abandon(self) -> None:
+        """Nobody may wait for a dead engine. After a stop there is nobody left."""
+        with self._entry:
+            self._stopping = True
+        left = [job for slots in self._models.values() for job in (*slots.running, *slots.waiting)]
+        while not self._inbox.empty():
+            message = self._inbox.get()
+            left += [message.job] if isinstance(message, Arrived) else []
+        for job in left:
+            _settle(job, EngineFailed("The engine has died; the service must be restarted."))
+
+    def _receive(self) -> None:
+        """Take in what has come; wait for something where there is no step to take."""
+        if not self._turns:
+            self._handle_first(self._next_deadline())
+        while not self._inbox.empty():
+            self._handle(self._inbox.get())
+        self._end_overdue()
+
+    def _handle_first(self, timeout: float | None) -> None:
+        with contextlib.suppress(queue.Empty):
+            self._handle(self._inbox.get(timeout=timeout))
+
+    def _next_deadline(self) -> float | None:
+        deadlines = [job.deadline for slots in self._models.values() for job in slots.running]
+        return max(0.001, min(deadlines) - self._clock()) if deadlines else None
+
+    def _end_overdue(self) -> None:
+        now = self._clock()
+        for slots in self._models.values():
+            for job in [job for job in (*slots.running, *slots.waiting) if now >= job.deadline]:
+                self._end_at_deadline(job)
+
+    def _end_at_deadline(self, job: Job) -> None:
+        if any(trajectory.records for trajectory in (*job.ended, *job.lanes)):
+            self._finish(job, self._outcome(job, "deadline"))
+        else:
+            self._finish(job, DeadlineExceeded("The deadline passed before the first refinement step."))
+
+    def _handle(self, message: Message) -> None:
+        if isinstance(message, Arrived):
+            self._models[message.job.task].waiting.append(message.job)
+            self._admit(message.job.task)
+        elif isinstance(message, Gone):
+            self._finish(message.job, EngineFailed("The caller has gone."))
+        elif isinstance(message, Judgement):
+            self._take_in(message)
+
+    def _admit(self, task: str) -> None:
+        """Give free slots to those who wait for them."""
+        slots = self._models[task]
+        while (job := slots.next_to_enter()) is not None:
+            self._count_waiting(-1)
+            job.begun = self._clock()
             try:
-                outcome = self._refine(job)
-            except ReasoningError as error:
-                _settle(job, error)
-            except Exception as error:  # the thread must outlive any fault of a model or a verifier
-                failure = EngineFailed("The model failed on this request; see the service's log.")
-                failure.__cause__ = error
-                _settle(job, failure)
+                slots.enter(job)
+            except Exception as error:
+                self._recover([job], error)
+                return  # which has admitted whoever it could
+            self._go_on(job)
+
+    def _count_waiting(self, change: int) -> None:
+        with self._entry:
+            self._waiting += change
+
+    def _go_on(self, job: Job) -> None:
+        """Give the job a turn if it has a step to take."""
+        had_turn = bool(job.to_step)
+        job.start_round(self._models[job.task].model.ahead)
+        if job.to_step and not had_turn:
+            self._turns.append(job)
+
+    def _tick(self) -> None:
+        """One step for the job whose turn it is, and for others of its pool as far as there is room."""
+        first = self._turns[0]
+        pool = self._models[first.task].pool(first)
+        rows: list[InFlight] = []
+        sharing = deque(job for job in self._turns if job.task == first.task and job.bucket == first.bucket)
+        while sharing and len(rows) < pool.rows_at_once:
+            job = sharing.popleft()
+            trajectory = job.to_step.popleft()
+            trajectory.launched += 1
+            rows.append(InFlight(job, trajectory, job.round))
+            if job.to_step:
+                sharing.append(job)
+        rows.sort(key=lambda row: row.trajectory.slot)
+        stepped = list(dict.fromkeys(row.job for row in rows))
+        for job in stepped:
+            self._turns.remove(job)
+        started = time.monotonic()
+        try:
+            ticket = pool.step([row.trajectory.slot for row in rows])
+        except Exception as error:
+            self._recover(stepped, error)
+            return
+        self._verifier.check(ticket, rows, started)
+        self._busy_since = self._clock()
+        for job in stepped:
+            if job.to_step:
+                self._turns.append(job)
             else:
-                _settle(job, outcome)
-            self._busy_since = None
+                self._go_on(job)
 
-    def _refine(self, job: Job) -> Outcome | ReasoningError:
-        begun = self._clock()
-        model = self._models[job.task]
-        steps: RefinedSteps | None = None
-        trajectories: list[list[StepRecord]] = [[] for _ in range(job.samples)]
-        halted_by: HaltedBy = "max_steps"
-        for step in range(1, job.max_steps + 1):
-            if job.future.cancelled():
-                break
-            before = self._clock()
-            if before >= job.deadline:
-                if step == 1:
-                    return DeadlineExceeded("The deadline passed before the first refinement step.")
-                halted_by = "deadline"
-                break
-            steps = steps or model.refine(job.problem, job.samples, job.seed)
-            refined = next(steps)
-            for sample, trajectory in enumerate(trajectories):
-                trajectory.append(self._record(job, model, refined, sample, step, trajectory))
-            job.future.begun = True
-            self._busy_since = now = self._clock()
-            self._observe(StepReport(job.task, job.samples, now - before, self.waiting))
-            if any(trajectory[-1].verdict.optimal for trajectory in trajectories):
-                halted_by = "verified"
-                break
-        if job.future.cancelled():
-            return EngineFailed("The caller has gone.")
-        chosen = [_best(trajectory) for trajectory in trajectories]
-        best = max(range(job.samples), key=lambda sample: _merit(trajectories[sample][chosen[sample]], sample))
-        count = len(trajectories[best])
-        applications = count * job.samples * model.applications_per_step
-        return Outcome(
-            tuple(trajectories[best]),
-            chosen[best],
-            halted_by,
-            best,
-            applications,
-            begun - job.queued,
-            self._clock() - begun,
-        )
+    def _take_in(self, judgement: Judgement) -> None:
+        """The verdicts on a step."""
+        jobs = list(dict.fromkeys(row.job for row in judgement.rows))
+        if judgement.failure is not None:
+            self._recover([job for job in jobs if self._runs(job)], judgement.failure)
+            return
+        self._busy_since = self._clock()
+        self._observe(TickReport(jobs[0].task, len(judgement.rows), judgement.seconds))
+        for job, error in judgement.broken:
+            self._fail(job, error)
+        for judged in judgement.judged:
+            # A job that has ended, or started afresh since, has no use for it.
+            if self._runs(judged.job) and judged.job.awaits(judged):
+                judged.job.arrived[judged.round].append(judged)
+        for job in jobs:
+            while self._runs(job) and (arrived := job.next_complete()) is not None:
+                self._decide(job, arrived)
 
-    def _record(
-        self, job: Job, model: Refiner, refined: Refined, sample: int, step: int, trajectory: list[StepRecord]
-    ) -> StepRecord:
-        choice = refined.choices[sample][: job.problem.size[0]]
-        confidence = model.confidence(float(refined.q_halt_logits[sample]), step)
-        earlier = next((record for record in trajectory if np.array_equal(record.choice, choice)), None)
-        if earlier is None:
-            return StepRecord(choice, confidence, job.verify(choice))
-        # The verifier has refused this very answer before: that it will again is certain.
-        return StepRecord(choice, confidence if earlier.verdict.valid else 0.0, earlier.verdict)
+    def _runs(self, job: Job) -> bool:
+        return job in self._models[job.task].running
 
+    def _decide(self, job: Job, round: Sequence[Judged]) -> None:
+        """All verdicts of a round are in: who ends, and does the job?"""
+        slots = self._models[job.task]
+        model = slots.model
+        ended: list[Trajectory] = []
+        for judged in sorted(round, key=lambda judged: judged.trajectory.sample):
+            trajectory = judged.trajectory
+            if trajectory.halted_by is not None:
+                continue  # it ran ahead of its own end
+            step = len(trajectory.records) + 1
+            trajectory.record(judged.choice, model.confidence(judged.q_halt_logit, step), judged.verdict)
+            job.tell(trajectory)
+            trajectory.halted_by = model.halting.decide(trajectory.records, job.max_steps)
+            if trajectory.halted_by is not None:
+                ended.append(trajectory)
+        job.future.begun = True
+        if any(trajectory.halted_by == "verified" for trajectory in ended):
+            self._finish(job, self._outcome(job))
+            return
+        for trajectory in ended:
+            job.end(trajectory)
+            try:
+                if not slots.refill(job, trajectory, job.concluded + 1 + model.ahead):
+                    slots.release(job, trajectory)
+            except Exception as error:
+                self._recover([job], error)
+                return
+        if not job.lanes:
+            self._finish(job, self._outcome(job))
+            return
+        self._go_on(job)
+        if ended:
+            self._admit(job.task)
 
-def _best(trajectory: Sequence[StepRecord]) -> int:
-    """The valid record with the least objective, the earlier of equals; the last record where none is valid."""
-    valid = [number for number, record in enumerate(trajectory) if record.verdict.valid]
-    if not valid:
-        return len(trajectory) - 1
-    return min(valid, key=lambda number: trajectory[number].verdict.objective or 0.0)
+    def _outcome(self, job: Job, halted_by: HaltedBy | None = None) -> Outcome:
+        return job.outcome(halted_by, self._models[job.task].model.applications_per_step, self._clock())
 
+    def _finish(self, job: Job, result: Outcome | ReasoningError) -> None:
+        """The job is over: its slots are free before anyone hears of it."""
+        slots = self._models[job.task]
+        if job in slots.waiting:
+            self._count_waiting(-1)
+        slots.leave(job)
+        if job in self._turns:
+            self._turns.remove(job)
+        _settle(job, result)
+        self._admit(job.task)
 
-def _merit(record: StepRecord, sample: int) -> tuple[bool, float, float, int]:
-    """Valid before invalid, then the better objective, then the more confident, then the earlier sample."""
-    objective = record.verdict.objective
-    return record.verdict.valid, -objective if objective is not None else 0.0, record.confidence, -sample
+    def _fail(self, job: Job, error: Exception) -> None:
+        failure = EngineFailed("The model failed on this request; see the service's log.")
+        failure.__cause__ = error
+        self._finish(job, failure)
+
+    def _recover(self, jobs: Sequence[Job], error: Exception) -> None:
+        """A step, or the making of slots, has failed. Where memory ran out: half the slots, and the jobs of that
+        bucket again from their start. Else the jobs fail, and the engine goes on with the others."""
+        if not jobs:
+            return
+        slots = self._models[jobs[0].task]
+        if not out_of_memory(error) or slots.slots == 1:
+            for job in jobs:
+                self._fail(job, error)
+            return
+        again = slots.halve(jobs[0].bucket)
+        log.warning("engine.slots_halved", task=jobs[0].task, slots=slots.slots, restarted=len(again))
+        self._count_waiting(len(again))
+        self._turns = deque(job for job in self._turns if job not in again)
+        self._admit(jobs[0].task)
 
 
 def _settle(job: Job, result: Outcome | ReasoningError) -> None:
     # The future stays pending until here: a running one can no longer be cancelled, and the engine would go on
     # with a problem nobody waits for.
-    if not job.future.set_running_or_notify_cancel():
+    if job.future.done() or not job.future.set_running_or_notify_cancel():
         return
     if isinstance(result, ReasoningError):
         job.future.set_exception(result)

@@ -1,7 +1,7 @@
 """From MODEL_PATH and DEVICE to models."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,7 +54,10 @@ def load_model(directory: Path, device: str) -> StructuredModel:
         confidence = Confidence.from_dict(bundle.config.calibration)
     except (KeyError, TypeError, ValueError) as error:
         raise BundleError(f"The calibration in {directory} cannot be used: {error}.") from None
-    return StructuredModel.of(bundle, confidence, device, digest(directory / WEIGHTS))
+    try:
+        return StructuredModel.of(bundle, confidence, device, digest(directory / WEIGHTS))
+    except (TypeError, ValueError) as error:
+        raise BundleError(f"The halting policy in {directory} cannot be used: {error}.") from None
 
 
 def load_checkpoint_for_task(path: Path, device: str, published: Published) -> Model:
@@ -95,9 +98,3 @@ def pick_device(wanted: str) -> str:
                 f"DEVICE={wanted}, but this machine has {count} usable CUDA devices; use cpu or auto."
             )
     return wanted
-
-
-def limit_threads(models: Sequence[Model]) -> None:
-    """One thread for each operation on CPU: small models lose more by waking others than they gain."""
-    if all(model.device == "cpu" and model.architecture == "structured" for model in models):
-        torch.set_num_threads(1)

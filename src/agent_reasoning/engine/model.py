@@ -1,46 +1,19 @@
-"""What the engine needs of a loaded model, whatever its family: to begin on some problems and take steps."""
+"""What the engine needs of a loaded model, whatever its family: slots for its problems, and steps in them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
 from agent_reasoning.engine.confidence import Confidence
+from agent_reasoning.engine.halting import Halting
+from agent_reasoning.engine.noise import NoiseStream
+from agent_reasoning.engine.pool import Pool, Refined
 from agent_reasoning.problem import Problem, ProblemSpec
 
-Choice = NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class Refined:
-    """The answers after one refinement step, B rows."""
-
-    choices: Choice  # [B, L]
-    q_halt_logits: NDArray[np.float32]  # [B]
-
-
-@dataclass(frozen=True, slots=True)
-class NoiseStream:
-    """Where a trajectory's noise comes from. Sample 0 has none: it is the plain trajectory."""
-
-    seed: int
-    sample: int
-
-
-class Refinement(ABC):
-    """Rows of problems on their way, with their carry."""
-
-    @abstractmethod
-    def step(self) -> Refined:
-        """One supervision step for every row."""
-
-    @abstractmethod
-    def keep(self, rows: Sequence[int]) -> None:
-        """Go on with these rows only, in this order."""
+PLAIN = NoiseStream(0, 0)
 
 
 @dataclass(frozen=True)
@@ -56,35 +29,71 @@ class Model(ABC):
     max_steps: int
     applications_per_step: int
     confidence: Confidence
+    halting: Halting = field(default=Halting(), kw_only=True)
 
     @abstractmethod
     def fits(self, spec: ProblemSpec) -> bool:
         """Whether it reads problems of this spec."""
 
     @abstractmethod
-    def begin(self, problems: Sequence[Problem], noise: Sequence[NoiseStream] = ()) -> Refinement:
-        """Start on these problems; `noise`: a stream for each, or none at all."""
+    def bucket(self, problem: Problem) -> Hashable:
+        """What its tensors are padded to: a fact of the problem alone."""
 
-    def refine(self, problem: Problem, samples: int, seed: int) -> Iterator[Refined]:
-        """Refinement steps of one problem without end; the caller stops. The first of `samples` trajectories is the
-        plain one, the others get Gaussian noise on z_H and z_L before each step (PTRM, arXiv 2605.19943)."""
-        refinement = self.begin([problem] * samples, [NoiseStream(seed, sample) for sample in range(samples)])
-        while True:
-            yield refinement.step()
+    @abstractmethod
+    def arrange(self, problem: Problem, bucket: Any) -> Any:
+        """The problem as tensors, on the CPU; in any thread, before it enters a slot."""
+
+    @abstractmethod
+    def pool(self, bucket: Any, slots: int) -> Pool:
+        """Slots for problems of one bucket: `slots` of them, or fewer where the bucket is large."""
+
+    def begin(self, problems: Sequence[Problem], noise: Sequence[NoiseStream] = ()) -> "Refinement":
+        """Take steps without an engine, for evaluations; `noise`: a stream for each problem, or none at all."""
+        return Refinement(self, problems, noise)
+
+    @property
+    def ahead(self) -> int:
+        """How many steps to start before the verdict on an earlier one is in. On a GPU that hides the verifier; a CPU
+        has better work to do."""
+        return 0 if self.device == "cpu" else 1
 
 
-def disturb(z_H: Tensor, z_L: Tensor, scale: float, noise: Sequence[NoiseStream], step: int) -> tuple[Tensor, Tensor]:
-    """Both (B, …), with each row's noise added."""
-    if not scale or not any(stream.sample for stream in noise):
-        return z_H, z_L
-    drawn = torch.stack([noise_for(stream, step, z_H[0]) for stream in noise], 1)
-    drawn = (drawn * scale).to(z_H.device, z_H.dtype)
-    return z_H + drawn[0], z_L + drawn[1]
+class Refinement:
+    """Rows of problems on their way, in slots of their own."""
 
+    def __init__(self, model: Model, problems: Sequence[Problem], noise: Sequence[NoiseStream]) -> None:
+        buckets = [model.bucket(problem) for problem in problems]
+        alike = {bucket: [row for row, other in enumerate(buckets) if other == bucket] for bucket in buckets}
+        self._cells = max(problem.size[0] for problem in problems)
+        self._places: list[tuple[Pool, int]] = []  # a pool and a slot for each row
+        places: dict[int, tuple[Pool, int]] = {}
+        for bucket, rows in alike.items():
+            while rows:
+                pool = model.pool(bucket, len(rows))
+                for slot, row in enumerate(rows[: pool.capacity]):
+                    stream = noise[row] if noise else PLAIN
+                    pool.enter([slot], model.arrange(problems[row], bucket), [stream])
+                    places[row] = pool, slot
+                rows = rows[pool.capacity :]
+        self._places = [places[row] for row in range(len(problems))]
 
-def noise_for(stream: NoiseStream, step: int, like: Tensor) -> Tensor:
-    """(2, *like.shape) on CPU, from (seed, sample, step) alone: the same in any batch, on any device."""
-    if stream.sample == 0:
-        return torch.zeros((2, *like.shape))
-    mixed = np.random.SeedSequence([stream.seed, stream.sample, step]).generate_state(1, np.uint64)[0]
-    return torch.randn((2, *like.shape), generator=torch.Generator().manual_seed(int(mixed)))
+    def step(self) -> Refined:
+        """One supervision step for every row. Choices beyond a row's own cells mean nothing."""
+        rows = len(self._places)
+        choices, logits = np.zeros((rows, self._cells), np.int64), np.zeros(rows, np.float32)
+        by_pool: dict[int, list[int]] = {}
+        for row, (pool, _) in enumerate(self._places):
+            by_pool.setdefault(id(pool), []).append(row)
+        for here in by_pool.values():
+            pool = self._places[here[0]][0]
+            for start in range(0, len(here), pool.rows_at_once):
+                chunk = here[start : start + pool.rows_at_once]
+                refined = pool.step([self._places[row][1] for row in chunk]).read()
+                cells = min(self._cells, refined.choices.shape[1])
+                choices[chunk, :cells] = refined.choices[:, :cells]
+                logits[chunk] = refined.q_halt_logits
+        return Refined(choices, logits)
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Go on with these rows only, in this order."""
+        self._places = [self._places[row] for row in rows]

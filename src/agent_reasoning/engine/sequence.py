@@ -1,18 +1,22 @@
 """Serving a published TRM or HRM checkpoint, for a task that states its problems in the published tokens too."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Hashable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from agent_reasoning.engine.confidence import Confidence
-from agent_reasoning.engine.model import Model, NoiseStream, Refined, Refinement, disturb
+from agent_reasoning.engine.model import Model
+from agent_reasoning.engine.pool import Pool, Rows, TensorPool
+from agent_reasoning.networks.carry import ACTCarry
 from agent_reasoning.networks.sequence import SequenceModel
 from agent_reasoning.problem import Problem, ProblemSpec
 
 MAX_STEPS = 6  # a budget for CPU, where a step of the published size takes seconds; requests may ask for more
 NOISE = 0.3
+CORES = torch.get_num_threads()
 
 
 @dataclass(frozen=True)
@@ -41,54 +45,65 @@ class PublishedModel(Model):
     def fits(self, spec: ProblemSpec) -> bool:
         return True  # it was chosen by its vocabulary
 
-    def begin(self, problems: Sequence[Problem], noise: Sequence[NoiseStream] = ()) -> Refinement:
-        return PublishedRefinement(self, problems, noise)
+    def bucket(self, problem: Problem) -> Hashable:
+        return problem.size
+
+    def arrange(self, problem: Problem, bucket: tuple[int, int]) -> "PublishedInputs":
+        form = problem.published
+        assert form is not None, "the task has no published form"
+        tokens, answers, allowed = map(torch.from_numpy, (form.tokens, np.asarray(form.answers), problem.candidates))
+        return PublishedInputs(tokens, answers, allowed)
+
+    def pool(self, bucket: tuple[int, int], slots: int) -> Pool:
+        return PublishedPool(self, bucket, slots)
 
 
-class PublishedRefinement(Refinement):
-    """All problems have one length, as the published batches do."""
+@dataclass(frozen=True, slots=True)
+class PublishedInputs:
+    tokens: Tensor  # (S,)
+    answers: Tensor  # (V,) the token of each candidate
+    allowed: Tensor  # (S, V) bool
 
-    def __init__(self, model: PublishedModel, problems: Sequence[Problem], noise: Sequence[NoiseStream]) -> None:
-        self._model, self._noise = model, list(noise)
-        self._step = 0
-        published = [problem.published for problem in problems]
-        assert all(form is not None for form in published), "the task has no published form"
-        inputs = np.stack([form.tokens for form in published if form is not None])
-        answers = np.stack([form.answers for form in published if form is not None])
-        candidates = np.stack([problem.candidates for problem in problems])
-        self._batch = {
-            "inputs": torch.from_numpy(inputs).to(model.device),
-            "puzzle_identifiers": torch.zeros(len(problems), dtype=torch.int64, device=model.device),
-        }
-        self._answers = torch.from_numpy(answers).to(model.device)  # (B, V) the token of each candidate
-        self._allowed = torch.from_numpy(candidates).to(model.device)
-        self._carry = model.network.initial_carry(len(problems))
 
+class PublishedPool(TensorPool):
     @torch.inference_mode()
-    def step(self) -> Refined:
-        self._step += 1
-        if self._step > 1:
-            z_H, z_L = disturb(self._carry.z_H, self._carry.z_L, NOISE, self._noise, self._step)
-            # A row that is halted would start afresh. How long to go on is for the engine to say.
-            self._carry = replace(self._carry, z_H=z_H, z_L=z_L, halted=torch.zeros_like(self._carry.halted))
-        self._carry, output = self._model.network.step(self._carry, self._batch)
-        cells = output.logits.shape[1]
-        of_candidates = output.logits.gather(2, self._answers.unsqueeze(1).expand(-1, cells, -1))
-        allowed = of_candidates.masked_fill(~self._allowed, -torch.inf)
-        return Refined(allowed.argmax(-1).cpu().numpy(), output.q_halt_logits.float().cpu().numpy())
-
-    @torch.inference_mode()
-    def keep(self, rows: Sequence[int]) -> None:
-        kept = torch.tensor(list(rows), device=self._answers.device)
-        self._noise = [self._noise[row] for row in rows] if self._noise else []
-        self._batch = {name: tensor[kept] for name, tensor in self._batch.items()}
-        self._answers, self._allowed = self._answers[kept], self._allowed[kept]
-        carry = self._carry
-        self._carry = replace(
-            carry,
-            z_H=carry.z_H[kept],
-            z_L=carry.z_L[kept],
-            steps=carry.steps[kept],
-            halted=carry.halted[kept],
-            data={name: tensor[kept] for name, tensor in carry.data.items()},
+    def __init__(
+        self, model: PublishedModel, size: tuple[int, int], capacity: int, *, whole: bool | None = None
+    ) -> None:
+        network, (cells, width) = model.network, size
+        config, device = network.config, model.device
+        super().__init__(
+            (config.puzzle_positions + cells, config.hidden_size),
+            network.H_init.dtype,
+            device,
+            capacity,
+            noise=NOISE,
+            rows_at_once=1,  # a step of the published size fills a CPU by itself
+            threads=CORES,
+            whole=device != "cpu" if whole is None else whole,
         )
+        self._network = network
+        self._tokens = torch.zeros((capacity, cells), dtype=torch.int64, device=device)
+        self._answers = torch.zeros((capacity, width), dtype=torch.int64, device=device)
+        self._allowed = torch.ones((capacity, cells, width), dtype=torch.bool, device=device)
+
+    def _put(self, slot: int, arranged: PublishedInputs) -> tuple[Tensor, Tensor]:
+        for stored, given in zip(
+            (self._tokens, self._answers, self._allowed),
+            (arranged.tokens, arranged.answers, arranged.allowed),
+            strict=True,
+        ):
+            stored[slot] = given.to(self._device)
+        return self._network.H_init.expand_as(self._z_H[slot]), self._network.L_init.expand_as(self._z_L[slot])
+
+    def _refine(self, rows: Rows, z_H: Tensor, z_L: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        tokens = self._tokens[rows]
+        count, cells = tokens.shape
+        batch = {"inputs": tokens, "puzzle_identifiers": tokens.new_zeros(count)}
+        # A row that is halted would start afresh. How long to go on is for the engine to say.
+        running = torch.zeros(count, dtype=torch.bool, device=tokens.device)
+        carry = ACTCarry(z_H, z_L, torch.zeros(count, dtype=torch.int32, device=tokens.device), running, batch)
+        carry, output = self._network.step(carry, batch)
+        of_candidates = output.logits.gather(2, self._answers[rows].unsqueeze(1).expand(-1, cells, -1))
+        allowed = of_candidates.masked_fill(~self._allowed[rows], -torch.inf)
+        return carry.z_H, carry.z_L, allowed.argmax(-1), output.q_halt_logits

@@ -1,16 +1,21 @@
 """Serving a structured network from its bundle."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from agent_reasoning.engine.confidence import Confidence
-from agent_reasoning.engine.model import Model, NoiseStream, Refined, Refinement, disturb
-from agent_reasoning.networks.batch import collate
+from agent_reasoning.engine.halting import Halting
+from agent_reasoning.engine.model import Model
+from agent_reasoning.engine.pool import Pool, Rows, TensorPool
+from agent_reasoning.networks.batch import ProblemBatch, Shape, collate, map_tensors, tensors_of
 from agent_reasoning.networks.bundle import Bundle
 from agent_reasoning.networks.structured import StructuredCarry, StructuredNetwork
 from agent_reasoning.problem import Problem, ProblemSpec
+
+ROWS_AT_ONCE = 2048  # pairs: on a CPU what one step touches should stay in its cache
+MOST_ROWS = 2**17  # pairs of one pool: what its slots hold stays below 64 MB at 32 dimensions
 
 
 @dataclass(frozen=True)
@@ -33,40 +38,57 @@ class StructuredModel(Model):
             confidence=confidence,
             network=network,
             noise=config.noise,
+            halting=Halting(**config.halting),
         )
 
     def fits(self, spec: ProblemSpec) -> bool:
         return self.network.config.spec == spec
 
-    def begin(self, problems: Sequence[Problem], noise: Sequence[NoiseStream] = ()) -> Refinement:
-        return StructuredRefinement(self, problems, noise)
+    def bucket(self, problem: Problem) -> Shape:
+        return Shape.of(problem, self.network.config.spec).rounded()
+
+    def arrange(self, problem: Problem, bucket: Shape) -> ProblemBatch:
+        return collate([problem], self.network.config.spec, bucket)
+
+    def pool(self, bucket: Shape, slots: int) -> Pool:
+        return StructuredPool(self, bucket, max(1, min(slots, MOST_ROWS // bucket.pairs)))
 
 
-class StructuredRefinement(Refinement):
+class StructuredPool(TensorPool):
     @torch.inference_mode()
-    def __init__(self, model: StructuredModel, problems: Sequence[Problem], noise: Sequence[NoiseStream]) -> None:
-        self._model, self._problems, self._noise = model, list(problems), list(noise)
-        self._step = 0
-        self._collate()
-        self._carry = model.network.initial_carry(self._batch)
+    def __init__(self, model: StructuredModel, shape: Shape, capacity: int, *, whole: bool | None = None) -> None:
+        config = model.network.config
+        carry = (shape.cells, shape.width, config.hidden)
+        super().__init__(
+            carry,
+            torch.float32,
+            model.device,
+            capacity,
+            noise=model.noise,
+            rows_at_once=max(1, ROWS_AT_ONCE // shape.pairs),
+            threads=1,
+            whole=model.device != "cpu" if whole is None else whole,
+        )
+        self._network = model.network
+        self._problems = collate([], config.spec, shape, rows=capacity).to(model.device)
+        self._stored = tensors_of(self._problems)
+        self._embedded = torch.zeros((capacity, *carry), device=model.device)
 
-    def _collate(self) -> None:
-        network = self._model.network
-        self._batch = collate(self._problems, network.config.spec).to(self._model.device)
-        self._embedded = network.embed(self._batch)
+    def _put(self, slot: int, arranged: ProblemBatch) -> tuple[Tensor, Tensor]:
+        here = arranged if self._device == "cpu" else on_device(arranged, self._device)
+        for stored, given in zip(self._stored, tensors_of(here), strict=True):
+            stored[slot] = given[0]
+        self._embedded[slot] = self._network.embed(here)[0]
+        carry = self._network.initial_carry(here)
+        return carry.z_H[0], carry.z_L[0]
 
-    @torch.inference_mode()
-    def step(self) -> Refined:
-        self._step += 1
-        z_H, z_L = disturb(self._carry.z_H, self._carry.z_L, self._model.noise, self._noise, self._step)
-        self._carry, output = self._model.network.step(StructuredCarry(z_H, z_L), self._batch, self._embedded)
-        return Refined(output.logits.argmax(-1).cpu().numpy(), output.q_halt_logits.cpu().numpy())
+    def _refine(self, rows: Rows, z_H: Tensor, z_L: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        carry = StructuredCarry(z_H, z_L)
+        carry, output = self._network.step(carry, self._problems.rows(rows), self._embedded[rows])
+        return carry.z_H, carry.z_L, output.logits.argmax(-1), output.q_halt_logits
 
-    @torch.inference_mode()
-    def keep(self, rows: Sequence[int]) -> None:
-        kept = list(rows)
-        self._problems = [self._problems[row] for row in kept]
-        self._noise = [self._noise[row] for row in kept] if self._noise else []
-        self._collate()
-        _, cells, width = self._batch.present.shape
-        self._carry = StructuredCarry(self._carry.z_H[kept, :cells, :width], self._carry.z_L[kept, :cells, :width])
+
+def on_device(batch: ProblemBatch, device: str) -> ProblemBatch:
+    """By way of pinned memory, which the device reads by itself, so that the copy holds nobody up."""
+    moved: ProblemBatch = map_tensors(batch, lambda tensor: tensor.pin_memory().to(device, non_blocking=True))
+    return moved

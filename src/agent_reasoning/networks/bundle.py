@@ -28,6 +28,8 @@ class BundleConfig:
     """The refinement steps a request gets when nobody says otherwise."""
     noise: float = 0.0
     """Standard deviation of the noise on z_H and z_L before each step, for every sample after the first."""
+    halting: dict[str, Any] = field(default_factory=dict)
+    """When to stop before `max_steps`; see `engine.halting`."""
     calibration: dict[str, Any] = field(default_factory=dict)
     """How q_halt logits become probabilities; see `engine.confidence`."""
 
@@ -39,6 +41,7 @@ class BundleConfig:
             "task": self.task,
             "max_steps": self.max_steps,
             "noise": self.noise,
+            "halting": self.halting,
             "network": self.network.to_dict(),
             "calibration": self.calibration,
         }
@@ -53,6 +56,7 @@ class BundleConfig:
             network=StructuredConfig.from_dict(data["network"]),
             max_steps=int(data["max_steps"]),
             noise=float(data["noise"]),
+            halting=data.get("halting", {}),
             calibration=data["calibration"],
         )
 

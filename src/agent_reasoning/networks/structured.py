@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from agent_reasoning.networks.batch import Links, ProblemBatch
+from agent_reasoning.networks.batch import FlatLinks, ProblemBatch, Wires
 from agent_reasoning.problem import ProblemSpec, RelationSpec
 
 FORBIDDEN_LOGIT = -1e9  # finite, so that a padded cell's softmax is uniform instead of nan
@@ -62,39 +62,44 @@ class StructuredOutput:
     q_halt_logits: Tensor  # (B,) float32; > 0 is "I believe this answer", never more than a belief
 
 
+def dot(x: Tensor, of: nn.Linear) -> Tensor:
+    """(..., D) -> (...): a Linear of one output without its bias. As a product of matrices, its rounding would depend
+    on how many rows there are; a problem's answer must not depend on what it shares a batch with."""
+    return (x * of.weight[0]).sum(-1)
+
+
 def rms_norm(x: Tensor) -> Tensor:
     return F.rms_norm(x, (x.shape[-1],), eps=1e-5)
 
 
-def pool(rows: Tensor, links: Links) -> Tensor:
-    """(N, ..., M) non-negative -> (R, ..., 2M): over the links into each target, their mean and their maximum.
+def pool(rows: Tensor, links: FlatLinks) -> tuple[Tensor, Tensor]:
+    """(N, M) non-negative -> two of (B, R, M): over the entries into each target, their mean and their maximum.
 
-    A target without links gets zeros. On CPU the scatter adds in the order of the links; on a GPU its atomics would
-    add in any order and the same request could give two answers, so the segments are reduced one by one instead.
+    A target without entries gets zeros. Neither depends on an order that a GPU's atomics would leave open: each sum
+    is one thread's, and a maximum is the same in any order.
     """
+    B, R, _ = links.share.shape
+    total = F.embedding_bag(links.source, rows, links.starts, mode="sum")
     spoken = rows.index_select(0, links.source)
-    shape = (len(links.lengths), *spoken.shape[1:])
-    if spoken.device.type == "cpu":
-        index = links.target.view(-1, *[1] * (spoken.ndim - 1)).expand_as(spoken)
-        zeros = spoken.new_zeros(shape)
-        total, largest = zeros.index_add(0, links.target, spoken), zeros.scatter_reduce(0, index, spoken, "amax")
+    index = links.target.unsqueeze(1).expand_as(spoken)
+    largest = torch.zeros_like(total).scatter_reduce_(0, index, spoken, "amax")
+    mean = total.view(B, R + 1, -1)[:, :R] * links.share
+    return mean, largest.view(B, R + 1, -1)[:, :R]
+
+
+def spread(told: Tensor, links: FlatLinks) -> Tensor:
+    """(N, E) -> (B, R, E): to each target the sum over its entries."""
+    B, R, _ = links.share.shape
+    return F.embedding_bag(links.source, told, links.starts, mode="sum").view(B, R + 1, -1)[:, :R]
+
+
+def put_shifted(heard: Tensor, said: Tensor, by: int) -> None:
+    """Into `heard` (..., V, M), which is zero: candidate v hears candidate v - by; beyond either end is silence."""
+    width = said.shape[-2]
+    if by >= 0:
+        heard[..., by:, :] = said[..., : max(0, width - by), :]
     else:
-        total, largest = segments(spoken, links, "sum"), segments(spoken, links, "max")
-    count = links.lengths.clamp(min=1).view(-1, *[1] * (spoken.ndim - 1))
-    return torch.cat([total / count, largest], -1)
-
-
-def segments(spoken: Tensor, links: Links, reduce: str) -> Tensor:
-    """The same sums and maxima without atomics."""
-    return torch.segment_reduce(spoken, reduce, lengths=links.lengths, axis=0, initial=0.0, unsafe=True)
-
-
-def shift_candidates(x: Tensor, by: int) -> Tensor:
-    """(..., V, D): what candidate v hears is candidate v - by; beyond either end is silence."""
-    if by == 0:
-        return x
-    zeros = x.new_zeros((*x.shape[:-2], abs(by), x.shape[-1]))
-    return torch.cat([zeros, x[..., :-by, :]], -2) if by > 0 else torch.cat([x[..., -by:, :], zeros], -2)
+        heard[..., : max(0, width + by), :] = said[..., -by:, :]
 
 
 class MessageBlock(nn.Module):
@@ -112,35 +117,47 @@ class MessageBlock(nn.Module):
         self.hear = nn.ModuleList(nn.Linear(2 * self.message, 2 * inner, bias=False) for _ in range(channels))
         self.down = nn.Linear(inner, D, bias=False)
 
-    def forward(self, h: Tensor, batch: ProblemBatch) -> Tensor:
+    def forward(self, h: Tensor, batch: ProblemBatch, wires: Wires) -> Tensor:
         """(B, L, V, D) -> (B, L, V, D)"""
-        B, L, V, _ = h.shape
-        # Messages are non-negative so that zero stands for "nobody spoke" under both mean and max. Padding is
-        # silent: what a problem hears must not depend on what it shares a batch with.
-        spoken = torch.split(F.relu(self.speak(h)) * batch.present.unsqueeze(-1), self.message, -1)
-        heard = self.own(h)
-        count = batch.present.sum(-1).clamp(min=1).view(B, L, 1)
-        of_cell = torch.cat([spoken[0].sum(2) / count, spoken[0].amax(2)], -1)
-        heard = heard + self.hear[0](of_cell).unsqueeze(2)
-        channel = 1
-        for shift, links in zip(self.shifts, batch.relations, strict=True):
-            pooled = pool(spoken[channel].reshape(B * L, V, self.message), links).view(B, L, V, -1)
-            heard = heard + self.hear[channel](shift_candidates(pooled, shift))
-            channel += 1
-        for links, back in zip(batch.groups, batch.members, strict=True):
-            pooled = self.hear[channel](pool(spoken[channel].reshape(B * L * V, self.message), links))
-            heard = heard + spread(pooled, back).view(B, L, V, -1)
-            channel += 1
+        # Messages are non-negative so that zero stands for "nobody spoke" under both mean and max.
+        spoken = F.relu(self.speak(h))
+        own = self.own.weight
+        heard = F.linear(self._along_relations(h, spoken, batch, wires), self._joined(own), self.own.bias)
+        mean, largest = pool(spoken.view(-1, self.message), wires.sets)
+        pooled = torch.split(torch.cat([mean, largest], -1), list(batch.set_counts), 1)
+        to_pairs = [self.hear[0], *self.hear[1 + len(self.shifts) :]]
+        # As one matrix each: a product of slices would be another one, with other roundings, in a batch of one.
+        told = [
+            project(sets.flatten(0, 1)).view(*sets.shape[:2], heard.shape[-1])
+            for project, sets in zip(to_pairs, pooled, strict=True)
+        ]
+        by_set = told[0] if len(told) == 1 else torch.cat(told, 1)
+        heard = heard + spread(by_set.flatten(0, 1), wires.members).reshape(heard.shape)
         gate, up = heard.chunk(2, -1)
         return rms_norm(h + self.down(F.silu(gate) * up))
 
+    def _along_relations(self, h: Tensor, spoken: Tensor, batch: ProblemBatch, wires: Wires) -> Tensor:
+        """(B, L, V, D + relations * 2M): the state, and beside it what came along each relation."""
+        if wires.relations is None:
+            return h
+        B, L, V, D = h.shape
+        relations, M = len(self.shifts), self.message
+        said = spoken.view(B, L, V, -1, M)[..., 1 : 1 + relations, :].transpose(2, 3).contiguous()
+        # Padding is silent: what a problem hears must not depend on what it shares a batch with.
+        said = said * batch.present[:, :, None, :, None]
+        mean, largest = pool(said.view(B * L * relations, V * M), wires.relations)
+        mean, largest = mean.view(B, relations, L, V, M), largest.reshape(B, relations, L, V, M)
+        joined = torch.cat([h, h.new_zeros((B, L, V, 2 * M * relations))], -1)
+        for number, shift in enumerate(self.shifts):
+            place = D + 2 * M * number
+            put_shifted(joined[..., place : place + M], mean[:, number], shift)
+            put_shifted(joined[..., place + M : place + 2 * M], largest[:, number], shift)
+        return joined
 
-def spread(groups: Tensor, members: Links) -> Tensor:
-    """(G, E) -> (R, E): to each pair the sum over its groups."""
-    told = groups.index_select(0, members.source)
-    if told.device.type == "cpu":
-        return told.new_zeros((len(members.lengths), told.shape[1])).index_add(0, members.target, told)
-    return segments(told, members, "sum")
+    def _joined(self, own: Tensor) -> Tensor:
+        """The weights for all of `_along_relations` as one product."""
+        relations = self.hear[1 : 1 + len(self.shifts)]
+        return torch.cat([own, *(project.get_parameter("weight") for project in relations)], 1) if self.shifts else own
 
 
 class StructuredNetwork(nn.Module):
@@ -195,7 +212,7 @@ class StructuredNetwork(nn.Module):
         return embedded
 
     def answer_logits(self, z_H: Tensor, batch: ProblemBatch) -> Tensor:
-        logits: Tensor = self.head(z_H).squeeze(-1).float()
+        logits = dot(z_H, self.head).float()
         return logits.masked_fill(~batch.allowed, FORBIDDEN_LOGIT)
 
     def step(
@@ -211,32 +228,32 @@ class StructuredNetwork(nn.Module):
         # The last answer is fed back: it is what a cell's neighbours would have to live with.
         believed = self.answer_logits(carry.z_H, batch).softmax(-1).unsqueeze(-1).detach()
         x = x + self.embed_answer(believed.to(x.dtype))
+        wires = batch.wires()
         z_H, z_L = carry.z_H, carry.z_L
         for cycle in range(self.config.H_cycles):
             # Earlier cycles only bring the state nearer the solution; on the graph they would multiply memory.
             with torch.set_grad_enabled(torch.is_grad_enabled() and cycle == self.config.H_cycles - 1):
                 for _ in range(self.config.L_cycles):
-                    z_L = self._update(z_L + z_H + x, batch)
-                z_H = self._update(z_H + z_L, batch)  # no x: its absence says which job this is (§4.3)
+                    z_L = self._update(z_L + z_H + x, batch, wires)
+                z_H = self._update(z_H + z_L, batch, wires)  # no x: its absence says which job this is (§4.3)
         logits = self.answer_logits(z_H, batch)
-        output = StructuredOutput(logits, self._believe(z_H, logits, batch))
+        output = StructuredOutput(logits, self._believe(z_H, logits, batch, wires))
         return StructuredCarry(z_H.detach(), z_L.detach()), output
 
-    def _update(self, h: Tensor, batch: ProblemBatch) -> Tensor:
+    def _update(self, h: Tensor, batch: ProblemBatch, wires: Wires) -> Tensor:
         h = rms_norm(h)
         for block in self.blocks:
-            h = block(h, batch)
+            h = block(h, batch, wires)
         return h
 
-    def _believe(self, z_H: Tensor, logits: Tensor, batch: ProblemBatch) -> Tensor:
+    def _believe(self, z_H: Tensor, logits: Tensor, batch: ProblemBatch, wires: Wires) -> Tensor:
         """(B,): is this whole answer right? One more application of the network, told the answer, lets every cell
         compare it with its neighbours' before the cells are judged, by their mean and by the worst."""
         answer = logits.detach().softmax(-1).to(z_H.dtype)
-        seen = self._update(z_H + self.embed_answer(answer.unsqueeze(-1)), batch)
+        seen = self._update(z_H + self.embed_answer(answer.unsqueeze(-1)), batch, wires)
         state = torch.einsum("blv,blvd->bld", answer, seen)
         doubt = 1 - answer.amax(-1, keepdim=True)
         cells = batch.cells.unsqueeze(-1)
         judged = F.relu(self.q_cell(torch.cat([state, doubt], -1))) * cells
         pooled = torch.cat([judged.sum(1) / cells.sum(1).clamp(min=1), judged.amax(1)], -1)
-        q: Tensor = self.q_head(pooled).squeeze(-1).float()
-        return q
+        return (dot(pooled, self.q_head) + self.q_head.bias).float()

@@ -1,17 +1,19 @@
 """What Prometheus scrapes. Label values come from closed sets: no caller can make a new series."""
 
+from functools import partial
 from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
 from agent_reasoning import __version__
-from agent_reasoning.engine.engine import StepReport
+from agent_reasoning.engine.engine import Engine, TickReport
 from agent_reasoning.engine.model import Model
 from agent_reasoning.schemas import ReasonResponse, TaskType
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 STEPS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
+ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 SHARES = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 COMPLETED = "completed"
 
@@ -45,6 +47,11 @@ class Metrics:
         self.step_seconds = Histogram(
             f"{prefix}_step_seconds", "Time of one refinement step", ["task"], buckets=SECONDS, registry=registry
         )
+        self.batch = Histogram(
+            f"{prefix}_batch_rows", "Trajectories in one refinement step", ["task"], buckets=ROWS, registry=registry
+        )
+        self.slots = Gauge(f"{prefix}_slots", "Slots for trajectories, by state", ["task", "state"], registry=registry)
+        self.halted = Counter(f"{prefix}_halted", "Answers, by why the search ended", ["task", "by"], registry=registry)
         self.gpu_utilization = Gauge(
             f"{prefix}_gpu_utilization",
             "GPU utilization, 0 to 1; 0 without a GPU, NaN where it is not measured",
@@ -66,8 +73,16 @@ class Metrics:
         for model in models:
             self.model.labels(model.name, model.task, model.device, model.sha256[:12]).set(1)
 
-    def stepped(self, report: StepReport) -> None:
+    def watch(self, engine: Engine) -> None:
+        """Gauges that are read when they are scraped."""
+        self.queue_depth.set_function(lambda: engine.waiting)
+        for task in engine.slots():
+            self.slots.labels(task, "used").set_function(partial(slots_in, engine, task, used=True))
+            self.slots.labels(task, "free").set_function(partial(slots_in, engine, task, used=False))
+
+    def ticked(self, report: TickReport) -> None:
         self.step_seconds.labels(report.task).observe(report.seconds)
+        self.batch.labels(report.task).observe(report.rows)
 
     def answered(self, response: ReasonResponse, waited_seconds: float) -> None:
         kind = response.task_type
@@ -77,6 +92,7 @@ class Metrics:
         self.confidence.labels(kind).observe(response.confidence)
         self.verified.labels(kind, str(response.verified).lower()).inc()
         self.source.labels(response.task, response.source).inc()
+        self.halted.labels(response.task, response.halted_by).inc()
         self.queue_wait.labels(response.task).observe(waited_seconds)
 
     def failed(self, task_type: str, code: str) -> None:
@@ -89,3 +105,8 @@ class Metrics:
         except (TypeError, ValueError):  # an Accept header that the library cannot read
             encode, content_type = choose_encoder("")
         return encode(self.registry), content_type
+
+
+def slots_in(engine: Engine, task: str, *, used: bool) -> int:
+    in_use, count = engine.slots()[task]
+    return in_use if used else max(0, count - in_use)

@@ -2,56 +2,31 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
-import numpy as np
 import structlog
 
-from agent_reasoning.engine.engine import Engine, Outcome
+from agent_reasoning.engine.engine import SLOTS, Engine
+from agent_reasoning.engine.job import Listener, Outcome, StepRecord
 from agent_reasoning.engine.model import Model
 from agent_reasoning.errors import (
     BundleError,
     DeadlineExceeded,
     EngineFailed,
-    InvalidRequest,
     ModelMissing,
     NotReady,
     NotVerified,
     ReasoningError,
 )
-from agent_reasoning.problem import Problem, Verdict
-from agent_reasoning.schemas import ReasonRequest, ReasonResponse, Source, TraceStep
+from agent_reasoning.schemas import ReasonRequest, ReasonResponse, StreamedStep
+from agent_reasoning.service.answer import Prepared, choose, confidence_in, in_words, step_fields, trace
 from agent_reasoning.service.metrics import Metrics
-from agent_reasoning.tasks import Choice, Registry, Solution, Task
+from agent_reasoning.tasks import Registry, Task
 
-MAX_WORK = 2**17  # rows of all samples (see `work`): a refinement step takes a second or two of CPU, and 0.8 GB
 MAX_VIOLATIONS = 20  # an answer that is wrong everywhere is described well enough by these
 
 log = structlog.get_logger("agent_reasoning.reason")
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A request that has become a problem."""
-
-    task: Task[Any]
-    instance: Any
-    problem: Problem
-    remarks: tuple[str, ...]
-
-    def verify(self, choice: Choice) -> Verdict:
-        return self.task.verify(self.instance, self.task.decode(self.instance, choice))
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A solution, what the verifier said of it, and who found it."""
-
-    solution: Solution
-    verdict: Verdict
-    source: Source
 
 
 class ReasoningService:
@@ -63,6 +38,7 @@ class ReasoningService:
         models: Sequence[Model],
         *,
         max_queue: int = 256,
+        slots: int = SLOTS,
         max_steps: int | None = None,
         timeout_seconds: float = 30.0,
         metrics: Metrics | None = None,
@@ -77,8 +53,8 @@ class ReasoningService:
         for model in models:
             if model.task not in registry.names() or not model.fits(registry.get(model.task).info.spec):
                 raise BundleError(f"The model {model.name} is for a task {model.task!r} that is not this service's.")
-        self._engine = Engine(models, max_queue=max_queue, observe=self.metrics.stepped)
-        self.metrics.queue_depth.set_function(lambda: self._engine.waiting)
+        self._engine = Engine(models, slots=slots, max_queue=max_queue, observe=self.metrics.ticked)
+        self.metrics.watch(self._engine)
 
     def start(self) -> None:
         self._engine.start()
@@ -99,16 +75,36 @@ class ReasoningService:
 
     async def reason(self, request: ReasonRequest, request_id: str) -> ReasonResponse:
         """Solve a request. Raises the errors of the package's tree; metrics count both ends."""
+        return await self._reason(request, request_id, None)
+
+    async def stream(self, request: ReasonRequest, request_id: str) -> AsyncIterator[StreamedStep | ReasonResponse]:
+        """The same, telling each step as it is judged; the response comes last. Closing the iterator takes the
+        problem off the engine."""
+        # At most samples * max_steps entries: a slow reader costs their memory and holds up nobody.
+        told: asyncio.Queue[StreamedStep | None] = asyncio.Queue()
+        answer = asyncio.ensure_future(self._reason(request, request_id, told.put_nowait))
+        answer.add_done_callback(lambda done: told.put_nowait(None))
+        try:
+            while (step := await told.get()) is not None:
+                yield step
+            yield await answer
+        finally:
+            answer.cancel()
+
+    async def _reason(
+        self, request: ReasonRequest, request_id: str, tell: Callable[[StreamedStep], None] | None
+    ) -> ReasonResponse:
         task_type: str = request.task_type
         begun = time.perf_counter()
         try:
             if self.draining:
                 raise NotReady("The service is draining; another replica will answer.")
+            self._engine.check_room()
             # Reading and encoding a large graph takes milliseconds, which other requests would feel.
             prepared = await asyncio.to_thread(self.prepare, request)
             task_type = prepared.task.info.task_type
             model = self._model(prepared.task)
-            outcome = await self._refine(request, prepared, model, begun)
+            outcome = await self._refine(request, prepared, model, begun, tell)
             response = self._respond(request, prepared, model, outcome, request_id, begun)
         except ReasoningError as error:
             self.metrics.failed(task_type, error.code)
@@ -147,10 +143,14 @@ class ReasoningService:
         except KeyError:
             raise ModelMissing(f"No model is loaded for {task.info.name}; see /models for those that are.") from None
 
-    async def _refine(self, request: ReasonRequest, prepared: Prepared, model: Model, begun: float) -> Outcome:
-        most = max(1, MAX_WORK // work(prepared.problem))
-        if request.samples > most:
-            raise InvalidRequest(f"samples: a problem of this size may have at most {most}.", max_samples=most)
+    async def _refine(
+        self,
+        request: ReasonRequest,
+        prepared: Prepared,
+        model: Model,
+        begun: float,
+        tell: Callable[[StreamedStep], None] | None,
+    ) -> Outcome:
         timeout = min(request.timeout_seconds or self.timeout_seconds, self.timeout_seconds)
         remaining = timeout - (time.perf_counter() - begun)
         future = self._engine.submit(
@@ -161,11 +161,11 @@ class ReasoningService:
             samples=request.samples,
             seed=request.seed,
             timeout_seconds=remaining,
+            listener=None if tell is None else teller(prepared, tell),
         )
         outcome = asyncio.wrap_future(future)
         try:
             done, _ = await asyncio.wait({outcome}, timeout=max(0.0, remaining))
-            # The engine looks at a job's deadline only when its turn comes, which may be long after.
             if not done and not future.begun:
                 raise DeadlineExceeded("The deadline passed before the first refinement step.")
             return await outcome
@@ -188,7 +188,7 @@ class ReasoningService:
             solution=best.solution,
             steps=len(outcome.records),
             confidence=confidence_in(verdict, outcome),
-            reasoning_trace=trace(prepared, outcome),
+            reasoning_trace=trace(prepared, outcome.records),
             duration_ms=round((time.perf_counter() - begun) * 1000, 3),
             verified=verdict.valid,
             violations=list(verdict.violations[:MAX_VIOLATIONS]),
@@ -206,61 +206,17 @@ class ReasoningService:
         )
 
 
-def work(problem: Problem) -> int:
-    """Rows that one sample adds to a refinement step: a state for each pair, a message for each link."""
-    cells, width = problem.size
-    links = sum(len(edges) for edges in problem.relations.values())
-    members = sum(len(group) for groups in problem.groups.values() for group in groups)
-    return (cells + links // 4) * width + members // 4  # a message costs about a quarter of a state's update
+def teller(prepared: Prepared, tell: Callable[[StreamedStep], None]) -> Listener:
+    """From the engine's thread to the event loop, where the words are made."""
+    loop = asyncio.get_running_loop()
+    before: dict[int, StepRecord] = {}
 
+    def render(sample: int, number: int, record: StepRecord) -> None:
+        fields = step_fields(prepared, number, record, before.get(sample))
+        before[sample] = record
+        tell(StreamedStep(**fields, sample=sample, solution=prepared.task.decode(prepared.instance, record.choice)))
 
-def choose(prepared: Prepared, outcome: Outcome, *, allow_baseline: bool) -> Answer:
-    """The model's answer, or the baseline's where that is allowed and strictly better; ties go to the model."""
-    found = outcome.answer
-    ours = Answer(prepared.task.decode(prepared.instance, found.choice), found.verdict, "model")
-    solution = prepared.task.baseline(prepared.instance) if allow_baseline and not found.verdict.optimal else None
-    if solution is None:
-        return ours
-    theirs = Answer(solution, prepared.task.verify(prepared.instance, solution), "baseline")
-    return theirs if _cost(theirs.verdict) < _cost(ours.verdict) else ours
+    def listen(sample: int, number: int, record: StepRecord) -> None:
+        loop.call_soon_threadsafe(render, sample, number, record)
 
-
-def _cost(verdict: Verdict) -> tuple[bool, float]:
-    return not verdict.valid, verdict.objective or 0.0
-
-
-def confidence_in(verdict: Verdict, outcome: Outcome) -> float:
-    """0 when nothing verified, 1 when proven best, else the model's probability that its answer is the best."""
-    if not verdict.valid:
-        return 0.0
-    return 1.0 if verdict.optimal else outcome.answer.confidence
-
-
-def in_words(prepared: Prepared, answer: Answer, steps: int) -> str:
-    words = prepared.task.describe(prepared.instance, answer.solution)
-    if not answer.verdict.valid:
-        count = len(answer.verdict.violations)
-        first = " ".join(answer.verdict.violations[:3])
-        words = (
-            f"Not verified: {steps} steps found no valid answer. The last one breaks {count} rules: {first}\n{words}"
-        )
-    return "\n".join([words, *prepared.remarks])
-
-
-def trace(prepared: Prepared, outcome: Outcome) -> list[TraceStep]:
-    steps: list[TraceStep] = []
-    before = None
-    for number, record in enumerate(outcome.records, 1):
-        changed = len(record.choice) if before is None else int(np.sum(before != record.choice))
-        solution = prepared.task.decode(prepared.instance, record.choice)
-        steps.append(
-            TraceStep(
-                step=number,
-                confidence=round(record.confidence, 4),
-                intermediate_answer=prepared.task.brief(prepared.instance, solution),
-                changed=changed,
-                verified=record.verdict.valid,
-            )
-        )
-        before = record.choice
-    return steps
+    return listen

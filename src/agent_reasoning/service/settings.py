@@ -47,6 +47,7 @@ class Settings(BaseSettings):
     request_timeout_seconds: PositiveFloat = Field(
         30.0, allow_inf_nan=False, description="the longest that a request may take"
     )
+    slots: int = Field(64, ge=1, le=4096, description="trajectories of one model that are refined at the same time")
     max_queue: PositiveInt = Field(256, description="requests that may wait; one more is a 503")
     max_body_bytes: PositiveInt = Field(1_048_576, description="the largest request body")
     rate_limit: str = Field(

@@ -1,0 +1,188 @@
+"""A problem in the engine: its trajectories, which advance in rounds, and which of them gives the answer.
+
+A round is one refinement step of each of the job's lanes. All verdicts of a round are in before anything is decided
+by it, lowest sample first: so the outcome follows from the request alone, not from who was faster.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from agent_reasoning.engine.halting import HaltedBy, best_step
+from agent_reasoning.engine.pool import Choice
+from agent_reasoning.problem import Problem, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """One refinement step of one trajectory."""
+
+    choice: Choice  # [L]
+    confidence: float  # that this choice verifies, said before `verdict` was known
+    verdict: Verdict
+    repeats: bool = False  # the answer of the step before
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The trajectory that the verifier likes best."""
+
+    records: tuple[StepRecord, ...]
+    best: int  # which record is the answer: the best valid one, else the last
+    halted_by: HaltedBy
+    sample: int
+    applications: int  # network applications over all samples
+    waited_seconds: float
+    refined_seconds: float
+
+    @property
+    def answer(self) -> StepRecord:
+        return self.records[self.best]
+
+
+class Pending(Future["Outcome"]):
+    """A result to come. `begun`: the first step is done, so that a deadline gives the best so far and no error."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun = False
+
+
+Listener = Callable[[int, int, StepRecord], None]
+"""Told sample, step (from 1) and record, on the engine's thread: it must hand on and return."""
+
+
+@dataclass(eq=False, slots=True)
+class Trajectory:
+    sample: int
+    slot: int
+    first_round: int
+    launched: int = 0  # steps started
+    records: list[StepRecord] = field(default_factory=list)
+    halted_by: HaltedBy | None = None
+
+    def record(self, choice: Choice, confidence: float, verdict: Verdict) -> StepRecord:
+        repeats = bool(self.records) and np.array_equal(self.records[-1].choice, choice)
+        if not verdict.valid and any(np.array_equal(earlier.choice, choice) for earlier in self.records):
+            confidence = 0.0  # the verifier has refused this very answer before: that it will again is certain
+        made = StepRecord(choice, confidence, verdict, repeats)
+        self.records.append(made)
+        return made
+
+
+@dataclass(eq=False, slots=True)
+class Judged:
+    """A step of a trajectory with what the verifier said of it."""
+
+    job: "Job"
+    trajectory: Trajectory
+    round: int
+    choice: Choice
+    q_halt_logit: float
+    verdict: Verdict
+
+
+@dataclass(eq=False, slots=True)
+class Job:
+    task: str
+    problem: Problem
+    bucket: Any
+    arranged: Any
+    verify: Callable[[Choice], Verdict]
+    max_steps: int
+    samples: int
+    seed: int
+    deadline: float  # seconds on the engine's clock
+    queued: float
+    listener: Listener | None = None
+    future: Pending = field(default_factory=Pending)
+    verdicts: dict[bytes, Verdict] = field(default_factory=dict)  # the verifier's, so that no answer is checked twice
+    begun: float = 0.0  # when it got its slots
+    in_lanes: bool = False  # it got more than one slot
+    lanes: list[Trajectory] = field(default_factory=list)
+    ended: list[Trajectory] = field(default_factory=list)
+    next_sample: int = 0
+    round: int = -1  # the last one that was started
+    concluded: int = -1  # the last one whose verdicts were all in
+    to_step: deque[Trajectory] = field(default_factory=deque)  # of the round that is being started
+    expected: dict[int, int] = field(default_factory=dict)  # round -> verdicts to come in all
+    arrived: dict[int, list[Judged]] = field(default_factory=dict)
+    told: dict[int, int] = field(default_factory=dict)  # sample -> steps that the listener knows
+
+    def restart(self) -> None:
+        """Back to before the first step, which will come out the same again."""
+        self.lanes, self.ended, self.next_sample = [], [], 0
+        self.round, self.concluded = -1, -1
+        self.to_step.clear()
+        self.expected, self.arrived = {}, {}
+
+    def start_round(self, ahead: int) -> None:
+        """Get the next round ready if no more than `ahead` rounds wait for verdicts, and some lane goes on."""
+        if self.to_step or self.round - self.concluded > ahead:
+            return
+        going_on = [lane for lane in self.lanes if lane.launched < self.max_steps]
+        if not going_on:
+            return
+        number = max(self.round + 1, min(lane.first_round for lane in going_on))
+        lanes = [lane for lane in going_on if lane.first_round <= number]
+        if self.round == self.concluded:
+            self.concluded = number - 1
+        self.round = number
+        self.expected[number] = len(lanes)
+        self.arrived[number] = []
+        self.to_step.extend(lanes)
+
+    def awaits(self, judged: Judged) -> bool:
+        """Not so after a restart: its trajectories are others."""
+        return judged.trajectory in self.lanes or judged.trajectory in self.ended
+
+    def next_complete(self) -> list[Judged] | None:
+        """The verdicts of the next round, once they are all in."""
+        number = self.concluded + 1
+        if number > self.round or len(self.arrived[number]) < self.expected[number]:
+            return None
+        self.concluded = number
+        del self.expected[number]
+        return self.arrived.pop(number)
+
+    def end(self, trajectory: Trajectory) -> None:
+        """It takes no further step."""
+        self.lanes.remove(trajectory)
+        self.ended.append(trajectory)
+        if trajectory in self.to_step:
+            self.to_step.remove(trajectory)
+            self.expected[self.round] -= 1
+
+    def tell(self, trajectory: Trajectory) -> None:
+        step = len(trajectory.records)
+        if self.listener is not None and step > self.told.get(trajectory.sample, 0):
+            self.told[trajectory.sample] = step
+            self.listener(trajectory.sample, step, trajectory.records[-1])
+
+    def outcome(self, halted_by: HaltedBy | None, applications_per_step: int, now: float) -> Outcome:
+        """`halted_by`: why the job ends, where it is not its trajectories' own reason."""
+        tried = sorted((item for item in (*self.ended, *self.lanes) if item.records), key=lambda item: item.sample)
+        chosen = max(tried, key=_merit)
+        return Outcome(
+            tuple(chosen.records),
+            best_step(chosen.records),
+            halted_by or chosen.halted_by or "max_steps",
+            chosen.sample,
+            sum(item.launched for item in (*self.ended, *self.lanes)) * applications_per_step,
+            self.begun - self.queued,
+            now - self.begun,
+        )
+
+
+def _merit(trajectory: Trajectory) -> tuple[bool, float, int, float]:
+    """Valid before invalid, then the better objective, then the fewer steps to it, then the more confident. Of equals
+    `max` takes the first, which is the lowest sample."""
+    best = best_step(trajectory.records)
+    record = trajectory.records[best]
+    if not record.verdict.valid:
+        return False, 0.0, 0, record.confidence
+    return True, -(record.verdict.objective or 0.0), -trajectory.first_round - best, 0.0

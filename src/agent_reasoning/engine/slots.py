@@ -1,0 +1,160 @@
+"""Who gets a slot: one model's pools, and the jobs that wait for them."""
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from agent_reasoning.engine.halting import Halting
+from agent_reasoning.engine.job import Job, Trajectory
+from agent_reasoning.engine.noise import NoiseStream
+from agent_reasoning.engine.pool import Pool
+from agent_reasoning.problem import Problem
+
+MOST_POOLS = 32  # empty ones beyond this are given back, the longest unused first
+
+
+class Served(Protocol):
+    """What the engine needs of a model."""
+
+    @property
+    def task(self) -> str: ...
+    @property
+    def confidence(self) -> Callable[[float, int], float]: ...
+    @property
+    def applications_per_step(self) -> int: ...
+    @property
+    def halting(self) -> Halting: ...
+    @property
+    def ahead(self) -> int: ...
+    def bucket(self, problem: Problem) -> Hashable: ...
+    def arrange(self, problem: Problem, bucket: Any) -> Any: ...
+    def pool(self, bucket: Any, slots: int) -> Pool: ...
+
+
+@dataclass(eq=False, slots=True)
+class Bucket:
+    """A pool and which of its slots are free."""
+
+    pool: Pool
+    free: list[int]
+
+    @property
+    def used(self) -> int:
+        return self.pool.capacity - len(self.free)
+
+
+class ModelSlots:
+    """`slots` for one model, over all its buckets.
+
+    A job with many samples runs them in lanes: at most a quarter of the slots for one job, and three quarters for all
+    such jobs together, so that a job with one sample need not wait for them. How many lanes a job gets follows from
+    the request alone; it waits until they are all free.
+    """
+
+    def __init__(self, model: Served, slots: int) -> None:
+        self.model = model
+        self.slots = slots
+        self.waiting: deque[Job] = deque()
+        self.running: set[Job] = set()
+        self._buckets: OrderedDict[Hashable, Bucket] = OrderedDict()
+        self._used = 0
+        self._used_by_many = 0
+
+    @property
+    def used(self) -> int:
+        return self._used
+
+    def pool(self, job: Job) -> Pool:
+        return self._buckets[job.bucket].pool
+
+    def _lanes(self, job: Job, pool: Pool) -> int:
+        return max(1, min(job.samples, self.slots // 4, pool.capacity // 2))
+
+    def next_to_enter(self) -> Job | None:
+        """The first for whom there is room, taken from those who wait. Who waits for a full bucket lets others pass,
+        but none of its own bucket; who waits for slots at large lets nobody pass, or a steady stream would keep it
+        out for ever."""
+        full: set[Hashable] = set()
+        for job in self.waiting:
+            if job.bucket in full:
+                continue
+            bucket = self._buckets.get(job.bucket)
+            if bucket is not None:  # a new bucket has room; how large it is, its making says
+                lanes = self._lanes(job, bucket.pool)
+                if lanes > 1 and self._used_by_many + lanes > self.slots * 3 // 4:
+                    continue
+                if lanes > len(bucket.free):
+                    full.add(job.bucket)
+                    continue
+            else:
+                lanes = min(job.samples, max(1, self.slots // 4))
+            if self._used + lanes > self.slots:
+                return None
+            self.waiting.remove(job)
+            return job
+        return None
+
+    def enter(self, job: Job) -> None:
+        """Begin the job's first trajectories. Raises whatever the device does; the job then holds the slots that it
+        was given, until it leaves."""
+        self.running.add(job)
+        bucket = self._buckets.get(job.bucket)
+        if bucket is None:
+            self._give_back()
+            pool = self.model.pool(job.bucket, self.slots)
+            bucket = self._buckets[job.bucket] = Bucket(pool, list(range(pool.capacity))[::-1])
+        self._buckets.move_to_end(job.bucket)
+        lanes = self._lanes(job, bucket.pool)
+        job.in_lanes = lanes > 1
+        self._used += lanes
+        self._used_by_many += lanes if job.in_lanes else 0
+        self._begin(job, bucket, [bucket.free.pop() for _ in range(lanes)], 0)
+
+    def refill(self, job: Job, ended: Trajectory, first_round: int) -> bool:
+        """Begin the job's next sample in the slot of one that has ended; False when it has had them all."""
+        if job.next_sample >= job.samples:
+            return False
+        self._begin(job, self._buckets[job.bucket], [ended.slot], first_round)
+        return True
+
+    def _begin(self, job: Job, bucket: Bucket, slots: list[int], first_round: int) -> None:
+        samples = range(job.next_sample, job.next_sample + len(slots))
+        job.next_sample += len(slots)
+        # Listed before the tensors are written, so that a failure there finds the slots and frees them.
+        job.lanes += [Trajectory(sample, slot, first_round) for sample, slot in zip(samples, slots, strict=True)]
+        bucket.pool.enter(slots, job.arranged, [NoiseStream(job.seed, sample) for sample in samples])
+
+    def release(self, job: Job, trajectory: Trajectory) -> None:
+        """A lane less."""
+        bucket = self._buckets[job.bucket]
+        bucket.free.append(trajectory.slot)
+        self._used -= 1
+        self._used_by_many -= job.in_lanes
+
+    def leave(self, job: Job) -> None:
+        """The job is over, or starts afresh: all its slots are free."""
+        if job in self.running:
+            self.running.remove(job)
+            for lane in job.lanes:
+                self.release(job, lane)
+        elif job in self.waiting:
+            self.waiting.remove(job)
+
+    def halve(self, bucket: Hashable) -> list[Job]:
+        """The device has no room for this many slots: half of them from now on, and the bucket's jobs from their
+        start. Returns those jobs."""
+        again = sorted((job for job in self.running if job.bucket == bucket), key=lambda job: job.queued, reverse=True)
+        for job in again:
+            self.leave(job)
+            job.restart()
+            self.waiting.appendleft(job)
+        self._buckets.pop(bucket, None)
+        self.slots //= 2
+        return again
+
+    def _give_back(self) -> None:
+        for name in [name for name, bucket in self._buckets.items() if not bucket.used]:
+            if len(self._buckets) < MOST_POOLS:
+                break
+            del self._buckets[name]
