@@ -8,6 +8,8 @@ Run it from the repository's root with the packages of benchmarks/serving/requir
 import argparse
 import json
 import os
+import signal
+import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -34,13 +36,13 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--env", action="append", default=[], metavar="NAME=VALUE", help="a setting of our server")
     parser.add_argument("--problems", type=int, default=1500, help="of the stream, which then begins again")
     parser.add_argument("--offline-problems", type=int, default=600)
-    parser.add_argument("--sample", type=int, default=32, help="problems of a task that choose the loop's setting")
+    parser.add_argument("--sample", type=int, default=64, help="problems of a task that choose the loop's setting")
     parser.add_argument("--clients", type=int, default=16, help="of part 1")
     parser.add_argument("--warm-up", type=float, default=5.0, help="seconds")
     parser.add_argument("--window", type=float, default=15.0, help="seconds of a window of the search")
     parser.add_argument("--bisections", type=int, default=3, help="windows after the first failure")
     parser.add_argument("--load", type=float, default=30.0, help="seconds at each share of a server's capacity")
-    parser.add_argument("--tune", type=float, default=6.0, help="seconds for each setting of LitServe")
+    parser.add_argument("--tune", type=float, default=6.0, help="seconds of closed loop for each setting of LitServe")
     parser.add_argument("--litserve", metavar="SIZE,TIMEOUT,WORKERS,THREADS", type=setting, help="do not search for it")
     parser.add_argument("--timeout", type=float, default=60.0, help="seconds after which an answer counts as lost")
     parser.add_argument("--overhead-requests", type=int, default=300)
@@ -108,6 +110,7 @@ def open_loop(given: argparse.Namespace, host: Host, loader: Loader) -> dict[str
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that the servers end with it
     given = arguments()
     env = dict(pair.split("=", 1) for pair in given.env)
     host: Host = partial(ours, env)

@@ -31,10 +31,10 @@ class Orders:
     """The line to begin with; after the last comes the first again."""
     timeout: float
     rate: float | None = None
-    """Poisson arrivals (open loop); None: each client posts as soon as it has its answer (closed loop)."""
+    """Poisson arrivals for `seconds` (open loop); None: each client posts as soon as it has its answer (closed loop)."""
     seconds: float | None = None
     count: int | None = None
-    """Stop after so many requests; one of `seconds` and `count` is set."""
+    """Of a closed loop: stop after so many requests; one of `seconds` and `count` is set."""
     clients: int = 1
     seed: int = 0
 
@@ -51,7 +51,8 @@ class Generator:
             numbers = self._closed_numbers()
             await asyncio.gather(*(self._client(numbers) for _ in range(self.orders.clients)))
         else:
-            await self._open(self.orders.rate)
+            assert self.orders.seconds is not None
+            await self._open(self.orders.rate, self.orders.seconds)
 
     def now(self) -> float:
         return time.perf_counter() - self._begun
@@ -69,12 +70,11 @@ class Generator:
         for number in numbers:
             await self._post(number, self.now())
 
-    async def _open(self, rate: float) -> None:
-        rng, at, running = random.Random(self.orders.seed), 0.0, set()
-        for number in itertools.count():
-            at += rng.expovariate(rate)
-            if not self._more(number, at):
-                break
+    async def _open(self, rate: float, seconds: float) -> None:
+        """A Poisson process of which the number of arrivals is known: chance must not make the rate another one."""
+        rng, running = random.Random(self.orders.seed), set()
+        arrivals = sorted(rng.uniform(0, seconds) for _ in range(round(rate * seconds)))
+        for number, at in enumerate(arrivals):
             await asyncio.sleep(max(0.0, at - self.now()))
             task = asyncio.create_task(self._post(number, at))
             running.add(task)

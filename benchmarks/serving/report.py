@@ -3,6 +3,7 @@
 import os
 import platform
 import subprocess
+import sys
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -48,7 +49,9 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "versions": {name: found for name in PACKAGES if (found := installed(name))},
         "commit": git("rev-parse", "HEAD"),
-        "uncommitted_changes": bool(git("status", "--porcelain", "--", "src", "models")),
+        "uncommitted_changes": None
+        if (changes := git("status", "--porcelain", "--", "src", "models")) is None
+        else bool(changes),
     }
 
 
@@ -75,48 +78,52 @@ def table(title: str, *columns: str) -> Table:
 
 
 def show(figures: Mapping[str, Any]) -> None:
-    console = Console()
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     parts = {"offline": offline, "open": open_loop, "overhead": overhead, "soak": soak}
     for name, part in parts.items():
         if name in figures:
             console.print(part(figures[name]))
+    if "offline" in figures:
+        console.print(
+            f"Setting: batch size × threads. Wrong called verified: {figures['offline']['ours']['wrong_called_verified']}"
+        )
+    for name, server in figures.get("open", {}).get("servers", {}).items():
+        how = f" ({server['setting']})" if "setting" in server else ""
+        console.print(f"{NAMES[name]} carries {server['capacity']:.1f}/s{how}")
     if ratio := figures.get("open", {}).get("capacity_ratio"):
         console.print(f"Throughput at p99 of at most 1 s, ours / LitServe: {ratio:.2f}")
 
 
 def offline(figures: Mapping[str, Any]) -> Table:
-    made = table("Offline", "", "problems/s", "verified", "ours / this", "wrong called verified", "setting")
+    made = table("Offline", "", "problems/s", "verified", "ours / this", "setting")
     names = {"reference": "loop, all steps", "reference_early": "loop, stops with its batch", "ours": "ours, over HTTP"}
     for key, name in names.items():
         row = figures[key]
-        how = [f"{task}: {s['batch_size']} × {s['threads']} threads" for task, s in row.get("tasks", {}).items()]
+        how = [f"{task} {s['batch_size']} × {s['threads']}T" for task, s in row.get("tasks", {}).items()]
         made.add_row(
             name,
             f"{row['problems_per_second']:.1f}",
             f"{row['verified_share']:.1%}",
             f"{figures['ours']['problems_per_second'] / row['problems_per_second']:.2f}",
-            str(row.get("wrong_called_verified", "–")),
-            "; ".join(how) or f"{row['clients']} clients",
+            ", ".join(how) or f"{row['clients']} clients",
         )
     return made
 
 
 def open_loop(figures: Mapping[str, Any]) -> Table:
-    made = table("Open loop", "server", "offered/s", "of capacity", "done/s", "p50 ms", "p99 ms", "errors",
-                 "refused", "refused p50", "refused p99", "verified", "client late p99")  # fmt: skip
+    """`of`: the share of the server's own capacity; `late`: by how much the client itself was, at the most."""
+    made = table("Open loop (p50 / p99 in ms)", "server", "of", "offered/s", "done/s", "answered", "errors", "refused",
+                 "verified", "late")  # fmt: skip
     for name, server in figures["servers"].items():
         for row in server["loads"]:
             made.add_row(
                 NAMES[name],
+                f"{row['share']:.0%}",
                 f"{row['offered_rate']:.1f}",
-                f"{row['share']:.0%} of {server['capacity']:.1f}",
                 f"{row['throughput']:.1f}",
-                ms(row["p50_ms"]),
-                ms(row["p99_ms"]),
+                f"{ms(row['p50_ms'])} / {ms(row['p99_ms'])}",
                 f"{row['error_share']:.1%}",
-                f"{row['refused_share']:.1%}",
-                ms(row["refused_p50_ms"]),
-                ms(row["refused_p99_ms"]),
+                f"{ms(row['refused_p50_ms'])} / {ms(row['refused_p99_ms'])}",
                 f"{row['verified_share']:.1%}",
                 ms(row["client_late_p99_ms"]),
             )

@@ -88,12 +88,14 @@ def wait_until_healthy(process: subprocess.Popen[bytes], url: str) -> None:
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    with suppress(ProcessLookupError, subprocess.TimeoutExpired):
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(5)
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)  # whatever of its session is left
-    process.wait()
+    try:
+        with suppress(ProcessLookupError, subprocess.TimeoutExpired):
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(5)
+    finally:  # even where this process is told to stop while it waits
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # whatever of its session is left
+        process.wait()
 
 
 def resident_mib(pid: int) -> float:

@@ -29,6 +29,7 @@ class Loader:
     seed: int
     _next: int = field(default=0, init=False)
     _windows: int = field(default=0, init=False)
+    _process: subprocess.Popen[str] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self._bodies.write_text("".join(item.body + "\n" for item in self.items))
@@ -65,7 +66,14 @@ class Loader:
         assert process.stdin is not None
         process.stdin.write(order(orders))
         process.stdin.close()
+        self._process = process
         return Running(self, process, orders)
+
+    def end(self) -> None:
+        """No load may go on where this process is stopped amid a window."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
 
     def passed(self, requests: int) -> None:
         self._next = (self._next + requests) % len(self.items)
@@ -163,4 +171,8 @@ def percentile(seconds: Sequence[float], percent: float) -> float | None:
 @contextmanager
 def loading(items: Sequence[Item], timeout: float, seed: int) -> Iterator[Loader]:
     with tempfile.TemporaryDirectory() as folder:
-        yield Loader(items, Path(folder), timeout, seed)
+        loader = Loader(items, Path(folder), timeout, seed)
+        try:
+            yield loader
+        finally:
+            loader.end()

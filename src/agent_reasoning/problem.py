@@ -34,6 +34,9 @@ class ProblemSpec:
     candidate_features: tuple[str, ...] = ()
     relations: tuple[RelationSpec, ...] = ()
     groups: tuple[str, ...] = ()
+    ties: tuple[str, ...] = ()
+    """Those of the features that tell interchangeable parts apart. Encoded as zeros; each trajectory draws its own, one
+    number a cell, or a candidate, so that nothing but chance decides between equals."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)

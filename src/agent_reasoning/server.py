@@ -8,8 +8,9 @@ import structlog
 import uvicorn
 
 from agent_reasoning.api.app import Limits, create_app
-from agent_reasoning.engine.loading import Published, load_models, pick_device
+from agent_reasoning.engine.loading import Published, gpu_uuid, load_models, pick_device
 from agent_reasoning.engine.model import Model
+from agent_reasoning.service.gpu import GpuMeter
 from agent_reasoning.service.log import configure
 from agent_reasoning.service.reason import ReasoningService
 from agent_reasoning.service.settings import Settings, misspelt, read_settings, shipped_models
@@ -60,6 +61,8 @@ def serve() -> None:
         max_steps=settings.max_steps,
         timeout_seconds=settings.request_timeout_seconds,
     )
+    if (uuid := gpu_uuid(models[0].device)) is not None:
+        service.metrics.watch_gpu(GpuMeter(uuid))
     app = create_app(service, Limits(settings.max_body_bytes, settings.rate_limit, settings.trusted_hops))
     config = uvicorn.Config(
         app,

@@ -343,12 +343,13 @@ def jobs(draw):
 
 
 @settings(deadline=None, max_examples=40)
-@given(st.lists(jobs(), min_size=1, max_size=6), st.integers(1, 16), st.integers(1, 5))
-def test_what_a_job_gets_follows_from_the_job_alone(asked, slots, rows_at_once):
+@given(st.lists(jobs(), min_size=1, max_size=6), st.integers(1, 16), st.integers(1, 5), st.integers(0, 3))
+def test_what_a_job_gets_follows_from_the_job_alone(asked, slots, rows_at_once, head_start):
     """Alone, in a crowd, whatever shares its ticks, and whether or not steps run ahead of their verdicts."""
 
     def run(together, ahead):
-        engine = Engine([Counting(ahead=ahead, rows_at_once=rows_at_once)], slots=slots)
+        halting = Halting(head_start=head_start)
+        engine = Engine([Counting(ahead=ahead, rows_at_once=rows_at_once, halting=halting)], slots=slots)
         engine.start()
         try:
             if together:
@@ -499,3 +500,17 @@ def test_the_policy_of_the_model_decides_when_to_give_up(engines):
     outcome = submit(engines(model), max_steps=50).result(5)
 
     assert (outcome.halted_by, len(outcome.records)) == ("same_answer", 3)
+
+
+def test_the_plain_trajectory_has_a_head_start(engines):
+    """Sample 0 would verify at step 3: with a head start of 3 nobody else takes a step for it."""
+    model = Counting(halting=Halting(head_start=3))
+    engine = engines(model)
+
+    submit(engine, accept(3), samples=8).result(5)
+    assert model.ticks == [[(0, 1)], [(0, 2)], [(0, 3)]]
+
+    model.ticks.clear()
+    outcome = submit(engine, accept(31), samples=8).result(5)
+    assert outcome.sample == 3
+    assert [sorted(rows) for rows in model.ticks[2:]] == [[(0, 3)], [(0, 4), (1, 1), (2, 1), (3, 1)]]

@@ -48,7 +48,16 @@ def test_the_best_step_is_the_cheapest_valid_one_and_the_earlier_of_equals():
     assert best_step(steps(WRONG, WRONG)) == 1
 
 
-@pytest.mark.parametrize("values", [{"same_answer": 1}, {"no_improvement": 0}, {"sure": 0.0}, {"sure": 1.5}])
+@pytest.mark.parametrize(
+    "values", [{"same_answer": 1}, {"no_improvement": 0}, {"sure": 0.0}, {"sure": 1.5}, {"head_start": -1}]
+)
 def test_a_policy_that_means_nothing_is_refused(values):
     with pytest.raises(ValueError, match="halting policy"):
         Halting(**values)
+
+
+def test_noisy_samples_join_in_companies():
+    rounds = [Halting(head_start=5).first_round(sample) for sample in range(64)]
+
+    assert rounds == [0] + [5] * 3 + [10] * 12 + [15] * 48
+    assert Halting().first_round(63) == 0

@@ -9,14 +9,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent_reasoning.engine.confidence import Confidence
 from agent_reasoning.engine.engine import Engine
 from agent_reasoning.engine.loading import load_bundles, pick_device
 from agent_reasoning.engine.noise import NoiseStream, gaussians
 from agent_reasoning.engine.pool import pick
-from agent_reasoning.engine.structured import StructuredPool
+from agent_reasoning.engine.structured import StructuredModel, StructuredPool
 from agent_reasoning.errors import BundleError, ConfigurationError
-from agent_reasoning.networks.bundle import CONFIG
-from agent_reasoning.problem import Verdict
+from agent_reasoning.networks.bundle import CONFIG, Bundle, BundleConfig
+from agent_reasoning.networks.structured import StructuredConfig, StructuredNetwork
+from agent_reasoning.problem import Problem, ProblemSpec, Verdict
 from tests.conftest import ROOT
 
 WRONG = Verdict(False, ("wrong",))
@@ -158,3 +160,20 @@ def test_a_bundle_with_a_halting_policy_that_means_nothing_is_refused(tmp_path, 
 
     with pytest.raises(BundleError, match="halting policy"):
         load_bundles(tmp_path, "cpu")
+
+
+def test_each_trajectory_of_a_problem_with_equals_draws_its_own_ties():
+    """Two candidates that nothing tells apart: which one wins is chance, and the same chance for the same seed."""
+    spec = ProblemSpec(("pick",), candidate_features=("tie",), ties=("tie",))
+    network = StructuredNetwork(StructuredConfig(spec, hidden=4), torch.Generator().manual_seed(0)).eval()
+    network.answer_logits = lambda z_H, batch: batch.candidate_features.squeeze(-1)
+    model = StructuredModel.of(
+        Bundle(BundleConfig("toy", "toy", network.config, 4), network), Confidence(), "cpu", "0" * 64
+    )
+    equals = Problem(np.ones((1, 2), bool), np.zeros(1, np.int64), candidate_features=np.zeros((1, 2, 1), np.float32))
+
+    one, again, other = (steps(model, equals, 32, seed, 1)[0].choices[:, 0] for seed in (1, 1, 2))
+
+    assert (one == again).all()
+    assert (one != other).any()
+    assert 4 < one.sum() < 28

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_reasoning.networks.batch import Shape, collate, round_up, tensors_of
+from agent_reasoning.networks.batch import Shape, collate, draw_ties, round_up, tensors_of
 from agent_reasoning.networks.structured import (
     FORBIDDEN_LOGIT,
     StructuredCarry,
@@ -220,6 +220,26 @@ def test_rounding_up_wastes_little(count, exact):
 
     assert rounded == count if count <= exact else count <= rounded <= count * 9 / 8 + 1
     assert round_up(rounded, exact) == rounded
+
+
+def test_ties_are_drawn_for_each_row_and_tell_cells_and_candidates_apart():
+    spec = ProblemSpec(("a",), cell_features=("size", "tie"), candidate_features=("tie", "cost"), ties=("tie",))
+    problem = Problem(
+        np.ones((3, 4), bool), np.zeros(3, np.int64), np.zeros((3, 2), np.float32), np.zeros((3, 4, 2), np.float32)
+    )
+    batch = collate([problem] * 3, spec)
+
+    drawn = draw_ties(batch, spec, [np.random.default_rng(seed) for seed in (1, 2, 1)])
+
+    for row in range(3):
+        assert len(set(drawn.cell_features[row, :, 1].tolist())) == 3
+        assert len(set(drawn.candidate_features[row, 0, :, 0].tolist())) == 4
+        assert (drawn.candidate_features[row, :, :, 0] == drawn.candidate_features[row, 0, :, 0]).all()
+    assert torch.equal(drawn.cell_features[0], drawn.cell_features[2])
+    assert not torch.equal(drawn.cell_features[0], drawn.cell_features[1])
+    assert not drawn.cell_features[..., 0].any() and not drawn.candidate_features[..., 1].any()
+    assert not batch.cell_features.any()
+    assert draw_ties(batch, SPEC, []) is batch
 
 
 def test_rows_of_a_batch_are_views_where_they_stand_together():

@@ -48,7 +48,8 @@ BODY = {
 }
 
 
-def service_of(request: Request) -> ReasoningService:
+async def service_of(request: Request) -> ReasoningService:
+    """Asynchronous, though it waits for nothing: the framework would send a plain function through a thread."""
     service: ReasoningService = request.app.state.service
     return service
 
@@ -64,7 +65,7 @@ async def reason_request(request: Request) -> ReasonRequest:
         data = parse_json(await read_body(request, limits.max_body_bytes))
         return validate(ReasonRequest, data, InvalidRequest, "request")
     except ReasoningError as error:
-        service_of(request).metrics.failed("general", error.code)
+        (await service_of(request)).metrics.failed("general", error.code)
         raise
 
 
@@ -132,7 +133,8 @@ async def reason(body: Annotated[ReasonRequest, Depends(reason_request)], reques
     if prefers_stream(request):
         return await stream(service, body, request)
     answer = await unless_gone(service.reason(body, request.scope["request_id"]), request)
-    return GONE if answer is None else answer
+    # As it is: the framework would check and convert once more what the service has just made.
+    return GONE if answer is None else Response(answer.model_dump_json(), media_type="application/json")
 
 
 @router.get("/tasks", tags=["reasoning"])

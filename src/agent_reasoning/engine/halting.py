@@ -32,10 +32,20 @@ class Halting:
     """With an objective: stop after so many steps without a better valid answer."""
     sure: float = 0.99
     """With an objective: stop at a valid answer that is the best one with this calibrated probability."""
+    head_start: int = 0
+    """Steps that the plain trajectory gets before three noisy ones join it; twelve more join after as many again, and
+    the rest after as many again. Most problems need no company, and each trajectory costs what the plain one does."""
 
     def __post_init__(self) -> None:
-        if (self.same_answer is not None and self.same_answer < 2) or self.no_improvement < 1 or not 0 < self.sure <= 1:
-            raise ValueError("a halting policy needs same_answer >= 2, no_improvement >= 1 and 0 < sure <= 1")
+        patient = self.same_answer is None or self.same_answer >= 2
+        if not patient or self.no_improvement < 1 or not 0 < self.sure <= 1 or self.head_start < 0:
+            raise ValueError(
+                "a halting policy needs same_answer >= 2, no_improvement >= 1, 0 < sure <= 1 and head_start >= 0"
+            )
+
+    def first_round(self, sample: int) -> int:
+        """When a sample joins: 0 for the first, then in companies of 3, 12 and 48."""
+        return self.head_start * ((sample.bit_length() + 1) // 2)
 
     def decide(self, steps: Sequence[Step], max_steps: int) -> HaltedBy | None:
         """Why to stop after these steps; None to go on. A valid answer alone is no reason: where there is an

@@ -129,11 +129,10 @@ class Job:
             return
         number = max(self.round + 1, min(lane.first_round for lane in going_on))
         lanes = [lane for lane in going_on if lane.first_round <= number]
-        if self.round == self.concluded:
-            self.concluded = number - 1
+        for passed in range(self.round + 1, number + 1):  # rounds that nobody takes a step in are over at once
+            self.expected[passed], self.arrived[passed] = 0, []
         self.round = number
         self.expected[number] = len(lanes)
-        self.arrived[number] = []
         self.to_step.extend(lanes)
 
     def awaits(self, judged: Judged) -> bool:

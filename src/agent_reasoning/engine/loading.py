@@ -82,6 +82,13 @@ def load_checkpoint_for_task(path: Path, device: str, published: Published) -> M
     return PublishedModel.of(network, f"{family}-{path.stem}", task, device, digest(path))
 
 
+def gpu_uuid(device: str) -> str | None:
+    """As NVML names it; None for a CPU."""
+    if device == "cpu":
+        return None
+    return f"GPU-{torch.cuda.get_device_properties(device).uuid}"
+
+
 def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 

@@ -23,6 +23,10 @@ class NoiseStream:
     seed: int
     sample: int
 
+    def ties(self) -> np.random.Generator:
+        """What tells a problem's interchangeable parts apart; sample 0 has its own, too."""
+        return np.random.default_rng([self.seed, self.sample])
+
     def key(self, step: int) -> int:
         """What `gaussians` draws from at this step (from 1); 0 without noise."""
         if self.sample == 0:

@@ -68,20 +68,25 @@ class TensorPool(ABC):
         self._whole, self._noise, self._device, self._threads = whole, noise, device, threads
         self._z_H, self._z_L = torch.zeros((2, capacity, *carry_shape), dtype=dtype, device=device).unbind(0)
         self._steps = [0] * capacity
+        self._views: dict[int, Any] = {}
         self._streams = [NoiseStream(0, 0)] * capacity
 
     @abstractmethod
-    def _put(self, slot: int, arranged: Any) -> tuple[Tensor, Tensor]:
+    def _put(self, slot: int, arranged: Any, stream: NoiseStream) -> tuple[Tensor, Tensor]:
         """Write a problem's inputs into a slot; returns its first z_H and z_L."""
 
     @abstractmethod
-    def _refine(self, rows: Rows, z_H: Tensor, z_L: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """One supervision step of these rows: next z_H and z_L, choices (B, L), q_halt_logits (B,)."""
+    def _inputs(self, rows: Rows) -> Any:
+        """What the step of these rows reads beside the carry: views, where `rows` is one slot."""
+
+    @abstractmethod
+    def _refine(self, inputs: Any, z_H: Tensor, z_L: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """One supervision step of the rows of `inputs`: next z_H and z_L, choices (B, L), q_halt_logits (B,)."""
 
     @torch.inference_mode()
     def enter(self, slots: Sequence[int], arranged: Any, streams: Sequence[NoiseStream]) -> None:
         for slot, stream in zip(slots, streams, strict=True):
-            self._z_H[slot], self._z_L[slot] = self._put(slot, arranged)
+            self._z_H[slot], self._z_L[slot] = self._put(slot, arranged, stream)
             self._steps[slot], self._streams[slot] = 0, stream
 
     @torch.inference_mode()
@@ -94,7 +99,7 @@ class TensorPool(ABC):
         rows = slice(None) if self._whole else pick(slots)
         keys = [self._streams[slot].key(self._steps[slot]) if self._noise else 0 for slot in stepped]
         z_H, z_L = disturbed(self._z_H[rows], self._z_L[rows], self._noise, keys)
-        z_H, z_L, choices, q_halt_logits = self._refine(rows, z_H, z_L)
+        z_H, z_L, choices, q_halt_logits = self._refine(self._inputs_of(slots, rows), z_H, z_L)
         if self._whole:
             asked = torch.zeros((self.capacity, *[1] * (z_H.ndim - 1)), dtype=torch.bool)
             asked[list(slots)] = True
@@ -102,6 +107,14 @@ class TensorPool(ABC):
             z_H, z_L = torch.where(asked, z_H, self._z_H), torch.where(asked, z_L, self._z_L)
         self._z_H[rows], self._z_L[rows] = z_H, z_L
         return ticket(choices, q_halt_logits, list(slots) if self._whole else None)
+
+    def _inputs_of(self, slots: Sequence[int], rows: Rows) -> Any:
+        """A slot's views stay what they are, and to make a dozen of them costs as much as some operations do."""
+        if self._whole or len(slots) > 1:
+            return self._inputs(rows)
+        if slots[0] not in self._views:
+            self._views[slots[0]] = self._inputs(rows)
+        return self._views[slots[0]]
 
 
 def pick(slots: Sequence[int]) -> Rows:

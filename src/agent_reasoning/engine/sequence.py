@@ -9,6 +9,7 @@ from torch import Tensor
 
 from agent_reasoning.engine.confidence import Confidence
 from agent_reasoning.engine.model import Model
+from agent_reasoning.engine.noise import NoiseStream
 from agent_reasoning.engine.pool import Pool, Rows, TensorPool
 from agent_reasoning.networks.carry import ACTCarry
 from agent_reasoning.networks.sequence import SequenceModel
@@ -60,6 +61,8 @@ class PublishedModel(Model):
 
 @dataclass(frozen=True, slots=True)
 class PublishedInputs:
+    """One problem, or with a dimension in front several."""
+
     tokens: Tensor  # (S,)
     answers: Tensor  # (V,) the token of each candidate
     allowed: Tensor  # (S, V) bool
@@ -87,7 +90,7 @@ class PublishedPool(TensorPool):
         self._answers = torch.zeros((capacity, width), dtype=torch.int64, device=device)
         self._allowed = torch.ones((capacity, cells, width), dtype=torch.bool, device=device)
 
-    def _put(self, slot: int, arranged: PublishedInputs) -> tuple[Tensor, Tensor]:
+    def _put(self, slot: int, arranged: PublishedInputs, stream: NoiseStream) -> tuple[Tensor, Tensor]:
         for stored, given in zip(
             (self._tokens, self._answers, self._allowed),
             (arranged.tokens, arranged.answers, arranged.allowed),
@@ -96,14 +99,17 @@ class PublishedPool(TensorPool):
             stored[slot] = given.to(self._device)
         return self._network.H_init.expand_as(self._z_H[slot]), self._network.L_init.expand_as(self._z_L[slot])
 
-    def _refine(self, rows: Rows, z_H: Tensor, z_L: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        tokens = self._tokens[rows]
+    def _inputs(self, rows: Rows) -> PublishedInputs:
+        return PublishedInputs(self._tokens[rows], self._answers[rows], self._allowed[rows])
+
+    def _refine(self, inputs: PublishedInputs, z_H: Tensor, z_L: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        tokens = inputs.tokens
         count, cells = tokens.shape
         batch = {"inputs": tokens, "puzzle_identifiers": tokens.new_zeros(count)}
         # A row that is halted would start afresh. How long to go on is for the engine to say.
         running = torch.zeros(count, dtype=torch.bool, device=tokens.device)
         carry = ACTCarry(z_H, z_L, torch.zeros(count, dtype=torch.int32, device=tokens.device), running, batch)
         carry, output = self._network.step(carry, batch)
-        of_candidates = output.logits.gather(2, self._answers[rows].unsqueeze(1).expand(-1, cells, -1))
-        allowed = of_candidates.masked_fill(~self._allowed[rows], -torch.inf)
+        of_candidates = output.logits.gather(2, inputs.answers.unsqueeze(1).expand(-1, cells, -1))
+        allowed = of_candidates.masked_fill(~inputs.allowed, -torch.inf)
         return carry.z_H, carry.z_L, allowed.argmax(-1), output.q_halt_logits

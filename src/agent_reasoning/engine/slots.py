@@ -122,7 +122,9 @@ class ModelSlots:
         samples = range(job.next_sample, job.next_sample + len(slots))
         job.next_sample += len(slots)
         # Listed before the tensors are written, so that a failure there finds the slots and frees them.
-        job.lanes += [Trajectory(sample, slot, first_round) for sample, slot in zip(samples, slots, strict=True)]
+        for sample, slot in zip(samples, slots, strict=True):
+            joins = max(first_round, self.model.halting.first_round(sample))
+            job.lanes.append(Trajectory(sample, slot, joins))
         bucket.pool.enter(slots, job.arranged, [NoiseStream(job.seed, sample) for sample in samples])
 
     def release(self, job: Job, trajectory: Trajectory) -> None:

@@ -8,8 +8,9 @@ from torch import Tensor
 from agent_reasoning.engine.confidence import Confidence
 from agent_reasoning.engine.halting import Halting
 from agent_reasoning.engine.model import Model
+from agent_reasoning.engine.noise import NoiseStream
 from agent_reasoning.engine.pool import Pool, Rows, TensorPool
-from agent_reasoning.networks.batch import ProblemBatch, Shape, collate, map_tensors, tensors_of
+from agent_reasoning.networks.batch import ProblemBatch, Shape, Wires, collate, draw_ties, map_tensors, tensors_of
 from agent_reasoning.networks.bundle import Bundle
 from agent_reasoning.networks.structured import StructuredCarry, StructuredNetwork
 from agent_reasoning.problem import Problem, ProblemSpec
@@ -74,17 +75,23 @@ class StructuredPool(TensorPool):
         self._stored = tensors_of(self._problems)
         self._embedded = torch.zeros((capacity, *carry), device=model.device)
 
-    def _put(self, slot: int, arranged: ProblemBatch) -> tuple[Tensor, Tensor]:
-        here = arranged if self._device == "cpu" else on_device(arranged, self._device)
+    def _put(self, slot: int, arranged: ProblemBatch, stream: NoiseStream) -> tuple[Tensor, Tensor]:
+        drawn = draw_ties(arranged, self._network.config.spec, [stream.ties()])
+        here = drawn if self._device == "cpu" else on_device(drawn, self._device)
         for stored, given in zip(self._stored, tensors_of(here), strict=True):
             stored[slot] = given[0]
         self._embedded[slot] = self._network.embed(here)[0]
         carry = self._network.initial_carry(here)
         return carry.z_H[0], carry.z_L[0]
 
-    def _refine(self, rows: Rows, z_H: Tensor, z_L: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        carry = StructuredCarry(z_H, z_L)
-        carry, output = self._network.step(carry, self._problems.rows(rows), self._embedded[rows])
+    def _inputs(self, rows: Rows) -> tuple[ProblemBatch, Tensor, Wires]:
+        problems = self._problems.rows(rows)
+        return problems, self._embedded[rows], problems.wires()
+
+    def _refine(
+        self, inputs: tuple[ProblemBatch, Tensor, Wires], z_H: Tensor, z_L: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        carry, output = self._network.step(StructuredCarry(z_H, z_L), *inputs)
         return carry.z_H, carry.z_L, output.logits.argmax(-1), output.q_halt_logits
 
 

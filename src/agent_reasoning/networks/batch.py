@@ -6,7 +6,7 @@ nobody reads. Indices are the row's own, so that a row means the same in whateve
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from agent_reasoning.problem import Ints, Problem, ProblemSpec
-
 
 FEWEST = 8
 
@@ -228,6 +227,22 @@ def collate(
         set_counts=shape.sets,
         relation_count=len(spec.relations),
     )
+
+
+def draw_ties(batch: ProblemBatch, spec: ProblemSpec, generators: Sequence[np.random.Generator]) -> ProblemBatch:
+    """The batch with each row's ties drawn, uniform in 0 to 1."""
+    if not spec.ties:
+        return batch
+    of_cells, of_candidates = batch.cell_features.clone(), batch.candidate_features.clone()
+    _, cells, width = batch.present.shape
+    for row, rng in enumerate(generators):
+        for name in spec.ties:
+            if name in spec.cell_features:
+                of_cells[row, :, spec.cell_features.index(name)] = torch.from_numpy(rng.random(cells, np.float32))
+            if name in spec.candidate_features:
+                drawn = torch.from_numpy(rng.random(width, np.float32))
+                of_candidates[row, :, :, spec.candidate_features.index(name)] = drawn
+    return replace(batch, cell_features=of_cells, candidate_features=of_candidates)
 
 
 def _links(pairs: Sequence[Ints], rows: int, targets: int, entries: int) -> Links:

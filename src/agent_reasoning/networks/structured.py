@@ -216,19 +216,21 @@ class StructuredNetwork(nn.Module):
         return logits.masked_fill(~batch.allowed, FORBIDDEN_LOGIT)
 
     def step(
-        self, carry: StructuredCarry, batch: ProblemBatch, x: Tensor | None = None
+        self, carry: StructuredCarry, batch: ProblemBatch, x: Tensor | None = None, wires: Wires | None = None
     ) -> tuple[StructuredCarry, StructuredOutput]:
         """One supervision step (TRM Fig. 3 `deep_recursion`, §4.1).
 
-        Returns the next carry, detached, and this step's outputs, on the graph. `x`: what `embed` gave for this
-        batch, where the caller kept it. Cost: `config.applications_per_step` applications of the network, of which
+        Returns the next carry, detached, and this step's outputs, on the graph. `x` and `wires`: what `embed` and
+        `batch.wires` gave for this batch, where the caller kept them.
+
+        Cost: `config.applications_per_step` applications of the network, of which
         the last L_cycles + 2 keep activations when gradients are on.
         """
         x = self.embed(batch) if x is None else x
         # The last answer is fed back: it is what a cell's neighbours would have to live with.
         believed = self.answer_logits(carry.z_H, batch).softmax(-1).unsqueeze(-1).detach()
         x = x + self.embed_answer(believed.to(x.dtype))
-        wires = batch.wires()
+        wires = batch.wires() if wires is None else wires
         z_H, z_L = carry.z_H, carry.z_L
         for cycle in range(self.config.H_cycles):
             # Earlier cycles only bring the state nearer the solution; on the graph they would multiply memory.

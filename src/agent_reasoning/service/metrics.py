@@ -10,6 +10,7 @@ from agent_reasoning import __version__
 from agent_reasoning.engine.engine import Engine, TickReport
 from agent_reasoning.engine.model import Model
 from agent_reasoning.schemas import ReasonResponse, TaskType
+from agent_reasoning.service.gpu import GpuMeter
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 STEPS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
@@ -54,8 +55,11 @@ class Metrics:
         self.halted = Counter(f"{prefix}_halted", "Answers, by why the search ended", ["task", "by"], registry=registry)
         self.gpu_utilization = Gauge(
             f"{prefix}_gpu_utilization",
-            "GPU utilization, 0 to 1; 0 without a GPU, NaN where it is not measured",
+            "GPU utilization, 0 to 1; 0 without a GPU, NaN where it cannot be measured",
             registry=registry,
+        )
+        self.gpu_memory = Gauge(
+            f"{prefix}_gpu_memory_bytes", "GPU memory; no series without a GPU", ["state"], registry=registry
         )
         self.build = Info(f"{prefix}_build", "Version of the service", registry=registry)
         self.build.info({"version": __version__})
@@ -68,10 +72,13 @@ class Metrics:
                 self.verified.labels(task_type, verified)
 
     def models(self, models: list[Model]) -> None:
-        if any(model.device != "cpu" for model in models):
-            self.gpu_utilization.set(float("nan"))
         for model in models:
             self.model.labels(model.name, model.task, model.device, model.sha256[:12]).set(1)
+
+    def watch_gpu(self, meter: GpuMeter) -> None:
+        self.gpu_utilization.set_function(meter.utilization)
+        for state in ("used", "free"):
+            self.gpu_memory.labels(state).set_function(partial(meter.memory, state))
 
     def watch(self, engine: Engine) -> None:
         """Gauges that are read when they are scraped."""

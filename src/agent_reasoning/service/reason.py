@@ -24,6 +24,7 @@ from agent_reasoning.service.answer import Prepared, choose, confidence_in, in_w
 from agent_reasoning.service.metrics import Metrics
 from agent_reasoning.tasks import Registry, Task
 
+SMALL = 256
 MAX_VIOLATIONS = 20  # an answer that is wrong everywhere is described well enough by these
 
 log = structlog.get_logger("agent_reasoning.reason")
@@ -100,8 +101,10 @@ class ReasoningService:
             if self.draining:
                 raise NotReady("The service is draining; another replica will answer.")
             self._engine.check_room()
-            # Reading and encoding a large graph takes milliseconds, which other requests would feel.
-            prepared = await asyncio.to_thread(self.prepare, request)
+            if is_small(request.context):
+                prepared = self.prepare(request)
+            else:  # reading and encoding it takes milliseconds, which other requests would feel
+                prepared = await asyncio.to_thread(self.prepare, request)
             task_type = prepared.task.info.task_type
             model = self._model(prepared.task)
             outcome = await self._refine(request, prepared, model, begun, tell)
@@ -204,6 +207,17 @@ class ReasoningService:
             request_id=request_id,
             conversation_id=request.conversation_id,
         )
+
+
+def is_small(context: Any) -> bool:
+    """Whether a context has at most SMALL values in it, so that a thread would cost more than it spares."""
+    left, nested = SMALL, [context]
+    while nested and left >= 0:
+        value = nested.pop()
+        if isinstance(value, dict | list):
+            left -= len(value)
+            nested += value.values() if isinstance(value, dict) else value
+    return left >= 0
 
 
 def teller(prepared: Prepared, tell: Callable[[StreamedStep], None]) -> Listener:

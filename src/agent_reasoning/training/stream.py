@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from agent_reasoning.networks.batch import ProblemBatch, collate
+from agent_reasoning.networks.batch import ProblemBatch, collate, draw_ties
 from agent_reasoning.tasks import Labelled, Task
 
 IGNORED = -100  # the label of a padded cell
@@ -40,4 +40,5 @@ def draw_batch(task: Task[Any], batch_size: int, seed: int, number: int, source:
     smallest, largest = task.info.training_sizes
     size = int(rng.integers(smallest, largest + 1))
     items = [source(rng) if source else task.generate(rng, size) for _ in range(batch_size)]
-    return collate_labelled(task, items)
+    batch = collate_labelled(task, items)
+    return LabelledBatch(draw_ties(batch.problems, task.info.spec, [rng] * len(items)), batch.labels)
