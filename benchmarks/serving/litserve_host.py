@@ -14,20 +14,22 @@ import torch
 from agent_reasoning.engine.loading import load_bundles
 from agent_reasoning.problem import Problem
 from agent_reasoning.tasks import Task, builtin_tasks
+from benchmarks.serving.plain import PlainBatch
 
 Decoded = tuple[Task[Any], Any, Problem]
 Solved = dict[str, Any]
 
 
 class ReasonAPI(litserve.LitAPI):
-    def __init__(self, models: Path, threads: int, **options: Any) -> None:
+    def __init__(self, models: Path, threads: int, recorded: bool, **options: Any) -> None:
         super().__init__(api_path="/reason", **options)
-        self._path, self._threads = models, threads
+        self._path, self._threads, self._recorded = models, threads, recorded
 
     def setup(self, device: str) -> None:
         torch.set_num_threads(self._threads)
         self._registry = builtin_tasks()
         self._models = {model.task: model for model in load_bundles(self._path, "cpu")}
+        self._runners = {task: model.runner for task, model in self._models.items()} if self._recorded else {}
 
     def decode_request(self, request: dict[str, Any]) -> Decoded:
         task = self._registry.find(request["context"])
@@ -56,10 +58,10 @@ class ReasonAPI(litserve.LitAPI):
     def _solve(self, batch: list[Decoded]) -> list[Solved]:
         """One task's static batch."""
         model = self._models[batch[0][0].info.name]
-        refinement = model.begin([problem for _, _, problem in batch])
+        running = PlainBatch(model, [problem for _, _, problem in batch], self._runners.get(model.task))
         solved: list[Solved] = []
         for step in range(1, model.max_steps + 1):
-            choices = refinement.step().choices
+            choices = running.step()
             solved = []
             for row, (task, instance, problem) in enumerate(batch):
                 solution = task.decode(instance, choices[row][: problem.candidates.shape[0]])
@@ -78,9 +80,10 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--max-batch-size", type=int, default=8)
     parser.add_argument("--batch-timeout", type=float, default=0.005)
+    parser.add_argument("--recorded", action="store_true")
     given = parser.parse_args()
     batching = {"max_batch_size": given.max_batch_size, "batch_timeout": given.batch_timeout}
-    api = ReasonAPI(given.models, given.threads, **batching)
+    api = ReasonAPI(given.models, given.threads, given.recorded, **batching)
     server = litserve.LitServer(api, accelerator="cpu", workers_per_device=given.workers, timeout=120)
     server.run(host="127.0.0.1", port=given.port, log_level="error", generate_client_file=False)
 

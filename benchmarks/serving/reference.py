@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from agent_reasoning.engine.model import Model
+from agent_reasoning.engine.structured import StructuredModel
+from benchmarks.serving.plain import PlainBatch
 from benchmarks.serving.report import say
 from benchmarks.serving.stream import Item
 
@@ -20,12 +21,12 @@ class Setting:
     threads: int
 
 
-def solve(model: Model, items: Sequence[Item], max_steps: int, *, stop_early: bool) -> list[dict[str, Any]]:
+def solve(model: StructuredModel, items: Sequence[Item], max_steps: int, *, stop_early: bool) -> list[dict[str, Any]]:
     """The last solution of each; `stop_early`: no step after one at which the whole batch verifies."""
-    refinement = model.begin([item.problem for item in items])
+    batch = PlainBatch(model, [item.problem for item in items])
     solutions: list[dict[str, Any]] = []
     for step in range(1, max_steps + 1):
-        choices = refinement.step().choices
+        choices = batch.step()
         if not stop_early and step < max_steps:
             continue
         solutions = [item.decode(choices[row]) for row, item in enumerate(items)]
@@ -39,7 +40,7 @@ def batches(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
         yield items[start : start + size]
 
 
-def run(model: Model, items: Sequence[Item], setting: Setting, *, stop_early: bool) -> tuple[float, int]:
+def run(model: StructuredModel, items: Sequence[Item], setting: Setting, *, stop_early: bool) -> tuple[float, int]:
     """Seconds, and how many verified."""
     before = torch.get_num_threads()
     torch.set_num_threads(setting.threads)
@@ -54,7 +55,9 @@ def run(model: Model, items: Sequence[Item], setting: Setting, *, stop_early: bo
         torch.set_num_threads(before)
 
 
-def measure(models: Mapping[str, Model], items: Sequence[Item], sample: int, *, stop_early: bool) -> dict[str, Any]:
+def measure(
+    models: Mapping[str, StructuredModel], items: Sequence[Item], sample: int, *, stop_early: bool
+) -> dict[str, Any]:
     """Problems a second over all tasks, each with the setting that was fastest on its first `sample` problems."""
     tasks: dict[str, Any] = {}
     for name, model in models.items():

@@ -28,11 +28,12 @@ class LitServeSetting:
     batch_timeout: float
     workers: int
     threads: int
+    recorded: bool = False  # the engine's recorded step in place of the network as it is written
 
     def __str__(self) -> str:
         return (
             f"max_batch_size {self.max_batch_size}, batch_timeout {self.batch_timeout * 1000:g} ms, "
-            f"{self.workers} workers, {self.threads} threads"
+            f"{self.workers} workers, {self.threads} threads{', recorded step' if self.recorded else ''}"
         )
 
 
@@ -59,6 +60,7 @@ def litserve(setting: LitServeSetting) -> Iterator[Running]:
     ]
     command += [f"--workers={setting.workers}", f"--threads={setting.threads}"]
     command += [f"--max-batch-size={setting.max_batch_size}", f"--batch-timeout={setting.batch_timeout}"]
+    command += ["--recorded"] if setting.recorded else []
     with tempfile.TemporaryFile() as log:
         # A session of its own: its workers are processes too, and end with it.
         process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)

@@ -80,9 +80,9 @@ class Problem:
             if edges.size and (edges.min() < 0 or edges.max() >= cells):
                 raise ValueError(f"relation {name!r} names a cell outside 0..{cells - 1}")
         for name, groups in self.groups.items():
-            for members in groups:
-                if (members < 0).any() or (members >= (cells, width)).any():
-                    raise ValueError(f"group {name!r} names a pair outside ({cells}, {width})")
+            members = np.concatenate(groups) if groups else np.zeros((0, 2), np.int64)
+            if (members < 0).any() or (members >= (cells, width)).any():
+                raise ValueError(f"group {name!r} names a pair outside ({cells}, {width})")
 
     @cached_property
     def size(self) -> tuple[int, int]:

@@ -57,6 +57,7 @@ def serve() -> None:
         registry,
         models,
         slots=settings.slots,
+        workers=settings.workers,
         max_queue=settings.max_queue,
         max_steps=settings.max_steps,
         timeout_seconds=settings.request_timeout_seconds,

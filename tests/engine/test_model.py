@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from agent_reasoning.networks.bundle import CONFIG, Bundle, BundleConfig
 from agent_reasoning.networks.structured import StructuredConfig, StructuredNetwork
 from agent_reasoning.problem import Problem, ProblemSpec, Verdict
 from tests.conftest import ROOT
+from tests.service.test_reason import picking, showing_its_feature
 
 WRONG = Verdict(False, ("wrong",))
 
@@ -165,11 +167,11 @@ def test_a_bundle_with_a_halting_policy_that_means_nothing_is_refused(tmp_path, 
 def test_each_trajectory_of_a_problem_with_equals_draws_its_own_ties():
     """Two candidates that nothing tells apart: which one wins is chance, and the same chance for the same seed."""
     spec = ProblemSpec(("pick",), candidate_features=("tie",), ties=("tie",))
-    network = StructuredNetwork(StructuredConfig(spec, hidden=4), torch.Generator().manual_seed(0)).eval()
-    network.answer_logits = lambda z_H, batch: batch.candidate_features.squeeze(-1)
+    network = showing_its_feature(StructuredNetwork(StructuredConfig(spec, hidden=4)))
     model = StructuredModel.of(
         Bundle(BundleConfig("toy", "toy", network.config, 4), network), Confidence(), "cpu", "0" * 64
     )
+    model = replace(model, runner=picking(lambda ties: ties))
     equals = Problem(np.ones((1, 2), bool), np.zeros(1, np.int64), candidate_features=np.zeros((1, 2, 1), np.float32))
 
     one, again, other = (steps(model, equals, 32, seed, 1)[0].choices[:, 0] for seed in (1, 1, 2))

@@ -237,7 +237,8 @@ def test_ties_are_drawn_for_each_row_and_tell_cells_and_candidates_apart():
         assert (drawn.candidate_features[row, :, :, 0] == drawn.candidate_features[row, 0, :, 0]).all()
     assert torch.equal(drawn.cell_features[0], drawn.cell_features[2])
     assert not torch.equal(drawn.cell_features[0], drawn.cell_features[1])
-    assert not drawn.cell_features[..., 0].any() and not drawn.candidate_features[..., 1].any()
+    assert not drawn.cell_features[..., 0].any()
+    assert not drawn.candidate_features[..., 1].any()
     assert not batch.cell_features.any()
     assert draw_ties(batch, SPEC, []) is batch
 

@@ -1,7 +1,7 @@
 """The use case with a task that is not built in: what a second task needs, and who found the answer."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -74,13 +74,30 @@ class Cheapest:
 
 
 def preferring(sign):
-    """A model whose head looks at the price alone: -1 picks the smallest, +1 the largest."""
+    """A model that looks at the price alone: -1 picks the smallest, +1 the largest. It believes nothing."""
     config = StructuredConfig(Cheapest.info.spec, hidden=4)
-    network = StructuredNetwork(config, torch.Generator().manual_seed(0)).eval()
-    network.answer_logits = lambda z_H, batch: (sign * batch.candidate_features.squeeze(-1)).float()
-    return StructuredModel.of(
+    network = showing_its_feature(StructuredNetwork(config))
+    model = StructuredModel.of(
         Bundle(BundleConfig("toy", "cheapest", config, 4), network), Confidence(), "cpu", "0" * 64
     )
+    return replace(model, runner=picking(lambda prices: sign * prices))
+
+
+def showing_its_feature(network):
+    """Embeds a pair as its one feature, so that `picking` can see it."""
+    network.embed = lambda batch: batch.candidate_features.expand(*batch.present.shape, network.config.hidden)
+    return network
+
+
+def picking(score):
+    """In place of a network's step: the candidate whose one feature scores best."""
+
+    def step(inputs, carry, into):
+        embedded, _, allowed = inputs[:3]
+        scores = score(embedded[..., 0]).masked_fill(~allowed, -torch.inf)
+        return scores.argmax(-1), torch.full((len(scores),), -5.0)
+
+    return step
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from agent_reasoning.engine.halting import HaltedBy
 from agent_reasoning.engine.job import Job, Judged, Listener, Outcome, Pending, Trajectory
 from agent_reasoning.engine.pool import Choice, out_of_memory
 from agent_reasoning.engine.slots import ModelSlots, Served
-from agent_reasoning.engine.verification import InFlight, Judgement, Verifier
+from agent_reasoning.engine.workers import InFlight, Judgement, Workers
 from agent_reasoning.errors import DeadlineExceeded, EngineFailed, NotReady, Overloaded, ReasoningError
 from agent_reasoning.problem import Problem, Verdict
 
@@ -60,6 +60,7 @@ class Engine:
         models: Iterable[Served],
         *,
         slots: int = SLOTS,
+        workers: int = 1,
         max_queue: int = 256,
         observe: Callable[[TickReport], None] = lambda report: None,
         clock: Callable[[], float] = time.monotonic,
@@ -74,11 +75,13 @@ class Engine:
         self._turns: deque[Job] = deque()  # jobs with a step to take, in the order of their turns
         self._busy_since: float | None = None  # the last tick or verdict while there is work
         self._stopping = False
-        self._verifier = Verifier(self._inbox.put)
+        ahead = any(slots.model.ahead for slots in self._models.values())
+        self._workers = Workers(max(2, workers) if ahead else workers, ordered=ahead, deliver=self._inbox.put)
+        self._free_workers = self._workers.count
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
     def start(self) -> None:
-        self._verifier.start()
+        self._workers.start()
         self._thread.start()
 
     def stop(self, timeout_seconds: float = 10.0) -> None:
@@ -138,8 +141,8 @@ class Engine:
         """What is wrong with the engine; None if it is well."""
         if not self._thread.is_alive():
             return "the engine thread is dead"
-        if not self._verifier.alive:
-            return "the verifier thread is dead"
+        if not self._workers.alive:
+            return "a worker thread is dead"
         since = self._busy_since
         if since is not None and self._clock() - since > STALLED_AFTER_SECONDS:
             return f"the engine has work and has made no step for {self._clock() - since:.0f} s"
@@ -150,10 +153,10 @@ class Engine:
             while not (self._stopping and self._idle()):
                 self._receive()
                 self._busy_since = None if self._idle() else self._busy_since or self._clock()
-                if self._turns:
+                while self._turns and self._free_workers:
                     self._tick()
         finally:
-            self._verifier.stop()
+            self._workers.stop()
             self._abandon()
 
     def _idle(self) -> bool:
@@ -172,7 +175,7 @@ class Engine:
 
     def _receive(self) -> None:
         """Take in what has come; wait for something where there is no step to take."""
-        if not self._turns:
+        if not (self._turns and self._free_workers):
             self._handle_first(self._next_deadline())
         while not self._inbox.empty():
             self._handle(self._inbox.get())
@@ -193,7 +196,7 @@ class Engine:
                 self._end_at_deadline(job)
 
     def _end_at_deadline(self, job: Job) -> None:
-        if any(trajectory.records for trajectory in (*job.ended, *job.lanes)):
+        if any(trajectory.records for trajectory in job.tried):
             self._finish(job, self._outcome(job, "deadline"))
         else:
             self._finish(job, DeadlineExceeded("The deadline passed before the first refinement step."))
@@ -241,6 +244,7 @@ class Engine:
             job = sharing.popleft()
             trajectory = job.to_step.popleft()
             trajectory.launched += 1
+            trajectory.in_flight += 1
             rows.append(InFlight(job, trajectory, job.round))
             if job.to_step:
                 sharing.append(job)
@@ -248,14 +252,8 @@ class Engine:
         stepped = list(dict.fromkeys(row.job for row in rows))
         for job in stepped:
             self._turns.remove(job)
-        started = time.monotonic()
-        try:
-            ticket = pool.step([row.trajectory.slot for row in rows])
-        except Exception as error:
-            self._recover(stepped, error)
-            return
-        self._verifier.check(ticket, rows, started)
-        self._busy_since = self._clock()
+        self._free_workers -= 1
+        self._workers.step(pool, rows)
         for job in stepped:
             if job.to_step:
                 self._turns.append(job)
@@ -263,12 +261,17 @@ class Engine:
                 self._go_on(job)
 
     def _take_in(self, judgement: Judgement) -> None:
-        """The verdicts on a step."""
+        """A step has come back, with verdicts."""
+        self._free_workers += 1
+        self._busy_since = self._clock()
         jobs = list(dict.fromkeys(row.job for row in judgement.rows))
+        slots = self._models[jobs[0].task]
+        freed = [slots.returned(row.trajectory) for row in judgement.rows]
+        if any(freed):
+            self._admit(jobs[0].task)
         if judgement.failure is not None:
             self._recover([job for job in jobs if self._runs(job)], judgement.failure)
             return
-        self._busy_since = self._clock()
         self._observe(TickReport(jobs[0].task, len(judgement.rows), judgement.seconds))
         for job, error in judgement.broken:
             self._fail(job, error)
@@ -277,8 +280,17 @@ class Engine:
             if self._runs(judged.job) and judged.job.awaits(judged):
                 judged.job.arrived[judged.round].append(judged)
         for job in jobs:
-            while self._runs(job) and (arrived := job.next_complete()) is not None:
-                self._decide(job, arrived)
+            try:
+                self._follow_up(job)
+            except Exception as error:  # of a confidence map or a listener: one request's, not the engine's
+                self._fail(job, error)
+
+    def _follow_up(self, job: Job) -> None:
+        self._replace_the_leaving(job)
+        while self._runs(job) and (arrived := job.next_complete()) is not None:
+            self._decide(job, arrived)
+        if self._runs(job):
+            self._go_on(job)
 
     def _runs(self, job: Job) -> bool:
         return job in self._models[job.task].running
@@ -297,6 +309,7 @@ class Engine:
             job.tell(trajectory)
             trajectory.halted_by = model.halting.decide(trajectory.records, job.max_steps)
             if trajectory.halted_by is not None:
+                trajectory.last_round = judged.round
                 ended.append(trajectory)
         job.future.begun = True
         if any(trajectory.halted_by == "verified" for trajectory in ended):
@@ -304,18 +317,25 @@ class Engine:
             return
         for trajectory in ended:
             job.end(trajectory)
+        self._replace_the_leaving(job)
+        if not job.lanes and not job.leaving:
+            self._finish(job, self._outcome(job))
+
+    def _replace_the_leaving(self, job: Job) -> None:
+        """Give the slots of trajectories that have ended to the job's next samples, else to whom they may serve."""
+        slots = self._models[job.task]
+        while job.leaving and not job.leaving[0].in_flight:  # in the order they ended in: samples follow in theirs
+            trajectory = job.leaving.pop(0)
+            job.ended.append(trajectory)
+            # When it joins follows from when the other ended, not from when this thread came to hear of it.
+            joins = trajectory.last_round + 1 + slots.model.ahead
             try:
-                if not slots.refill(job, trajectory, job.concluded + 1 + model.ahead):
+                if not slots.refill(job, trajectory, joins):
                     slots.release(job, trajectory)
             except Exception as error:
                 self._recover([job], error)
                 return
-        if not job.lanes:
-            self._finish(job, self._outcome(job))
-            return
-        self._go_on(job)
-        if ended:
-            self._admit(job.task)
+        self._admit(job.task)
 
     def _outcome(self, job: Job, halted_by: HaltedBy | None = None) -> Outcome:
         return job.outcome(halted_by, self._models[job.task].model.applications_per_step, self._clock())

@@ -61,9 +61,13 @@ class Trajectory:
     sample: int
     slot: int
     first_round: int
+    bucket: Any = None  # where its slot is
     launched: int = 0  # steps started
+    in_flight: int = 0  # of these, how many have not come back
+    released: bool = False  # its slot is to be free as soon as nothing of it is in flight
     records: list[StepRecord] = field(default_factory=list)
     halted_by: HaltedBy | None = None
+    last_round: int = -1  # the one it ended in
 
     def record(self, choice: Choice, confidence: float, verdict: Verdict) -> StepRecord:
         repeats = bool(self.records) and np.array_equal(self.records[-1].choice, choice)
@@ -111,18 +115,23 @@ class Job:
     to_step: deque[Trajectory] = field(default_factory=deque)  # of the round that is being started
     expected: dict[int, int] = field(default_factory=dict)  # round -> verdicts to come in all
     arrived: dict[int, list[Judged]] = field(default_factory=dict)
+    leaving: list[Trajectory] = field(default_factory=list)  # ended, but a step that ran ahead is still in flight
     told: dict[int, int] = field(default_factory=dict)  # sample -> steps that the listener knows
+
+    @property
+    def tried(self) -> list[Trajectory]:
+        return [*self.ended, *self.leaving, *self.lanes]
 
     def restart(self) -> None:
         """Back to before the first step, which will come out the same again."""
-        self.lanes, self.ended, self.next_sample = [], [], 0
+        self.lanes, self.ended, self.leaving, self.next_sample = [], [], [], 0
         self.round, self.concluded = -1, -1
         self.to_step.clear()
         self.expected, self.arrived = {}, {}
 
     def start_round(self, ahead: int) -> None:
         """Get the next round ready if no more than `ahead` rounds wait for verdicts, and some lane goes on."""
-        if self.to_step or self.round - self.concluded > ahead:
+        if self.to_step or self.leaving or self.round - self.concluded > ahead:
             return
         going_on = [lane for lane in self.lanes if lane.launched < self.max_steps]
         if not going_on:
@@ -137,7 +146,7 @@ class Job:
 
     def awaits(self, judged: Judged) -> bool:
         """Not so after a restart: its trajectories are others."""
-        return judged.trajectory in self.lanes or judged.trajectory in self.ended
+        return judged.trajectory in self.tried
 
     def next_complete(self) -> list[Judged] | None:
         """The verdicts of the next round, once they are all in."""
@@ -151,7 +160,7 @@ class Job:
     def end(self, trajectory: Trajectory) -> None:
         """It takes no further step."""
         self.lanes.remove(trajectory)
-        self.ended.append(trajectory)
+        self.leaving.append(trajectory)
         if trajectory in self.to_step:
             self.to_step.remove(trajectory)
             self.expected[self.round] -= 1
@@ -164,14 +173,14 @@ class Job:
 
     def outcome(self, halted_by: HaltedBy | None, applications_per_step: int, now: float) -> Outcome:
         """`halted_by`: why the job ends, where it is not its trajectories' own reason."""
-        tried = sorted((item for item in (*self.ended, *self.lanes) if item.records), key=lambda item: item.sample)
+        tried = sorted((item for item in self.tried if item.records), key=lambda item: item.sample)
         chosen = max(tried, key=_merit)
         return Outcome(
             tuple(chosen.records),
             best_step(chosen.records),
             halted_by or chosen.halted_by or "max_steps",
             chosen.sample,
-            sum(item.launched for item in (*self.ended, *self.lanes)) * applications_per_step,
+            sum(item.launched for item in self.tried) * applications_per_step,
             self.begun - self.queued,
             now - self.begun,
         )

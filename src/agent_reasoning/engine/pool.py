@@ -1,7 +1,7 @@
 """Slots for trajectories of one bucket: their carry and inputs in preallocated tensors, stepped together."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ from agent_reasoning.engine.noise import NoiseStream, disturbed
 
 Choice = NDArray[np.int64]
 Rows = slice | Tensor
+Carry = tuple[Tensor, Tensor]  # z_H and z_L
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class TensorPool(ABC):
         self._whole, self._noise, self._device, self._threads = whole, noise, device, threads
         self._z_H, self._z_L = torch.zeros((2, capacity, *carry_shape), dtype=dtype, device=device).unbind(0)
         self._steps = [0] * capacity
-        self._views: dict[int, Any] = {}
+        self._views: dict[int, tuple[Any, Carry]] = {}
         self._streams = [NoiseStream(0, 0)] * capacity
 
     @abstractmethod
@@ -80,8 +81,9 @@ class TensorPool(ABC):
         """What the step of these rows reads beside the carry: views, where `rows` is one slot."""
 
     @abstractmethod
-    def _refine(self, inputs: Any, z_H: Tensor, z_L: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """One supervision step of the rows of `inputs`: next z_H and z_L, choices (B, L), q_halt_logits (B,)."""
+    def _refine(self, inputs: Any, carry: Carry, into: Carry) -> tuple[Tensor, Tensor]:
+        """One supervision step of the rows of `inputs`: the next carry is written into `into`, which may be `carry`
+        itself. Returns choices (B, L) and q_halt_logits (B,)."""
 
     @torch.inference_mode()
     def enter(self, slots: Sequence[int], arranged: Any, streams: Sequence[NoiseStream]) -> None:
@@ -95,26 +97,37 @@ class TensorPool(ABC):
             torch.set_num_threads(self._threads)
         for slot in slots:
             self._steps[slot] += 1
-        stepped = range(self.capacity) if self._whole else slots
-        rows = slice(None) if self._whole else pick(slots)
-        keys = [self._streams[slot].key(self._steps[slot]) if self._noise else 0 for slot in stepped]
-        z_H, z_L = disturbed(self._z_H[rows], self._z_L[rows], self._noise, keys)
-        z_H, z_L, choices, q_halt_logits = self._refine(self._inputs_of(slots, rows), z_H, z_L)
+        keys = [self._streams[slot].key(self._steps[slot]) if self._noise else 0 for slot in slots]
         if self._whole:
-            asked = torch.zeros((self.capacity, *[1] * (z_H.ndim - 1)), dtype=torch.bool)
-            asked[list(slots)] = True
-            asked = asked.to(self._device, non_blocking=True)
-            z_H, z_L = torch.where(asked, z_H, self._z_H), torch.where(asked, z_L, self._z_L)
-        self._z_H[rows], self._z_L[rows] = z_H, z_L
-        return ticket(choices, q_halt_logits, list(slots) if self._whole else None)
+            return ticket(*self._step_all(dict(zip(slots, keys, strict=True))), list(slots))
+        rows = pick(slots)
+        inputs, into = self._views_of(slots[0]) if len(slots) == 1 else (self._inputs(rows), self._carry(rows))
+        choices, q_halt_logits = self._refine(inputs, disturbed(*into, self._noise, keys), into)
+        if not isinstance(rows, slice):  # then it was written into copies
+            self._z_H[rows], self._z_L[rows] = into
+        return ticket(choices, q_halt_logits, None)
 
-    def _inputs_of(self, slots: Sequence[int], rows: Rows) -> Any:
-        """A slot's views stay what they are, and to make a dozen of them costs as much as some operations do."""
-        if self._whole or len(slots) > 1:
-            return self._inputs(rows)
-        if slots[0] not in self._views:
-            self._views[slots[0]] = self._inputs(rows)
-        return self._views[slots[0]]
+    def _step_all(self, keys: Mapping[int, int]) -> tuple[Tensor, Tensor]:
+        """Every slot takes the step, and those with a key keep it."""
+        z_H, z_L = disturbed(self._z_H, self._z_L, self._noise, [keys.get(slot, 0) for slot in range(self.capacity)])
+        into = torch.empty_like(self._z_H), torch.empty_like(self._z_L)
+        choices, q_halt_logits = self._refine(self._inputs(slice(None)), (z_H, z_L), into)
+        asked = torch.zeros((self.capacity, *[1] * (z_H.ndim - 1)), dtype=torch.bool)
+        asked[list(keys)] = True
+        asked = asked.to(self._device, non_blocking=True)
+        self._z_H.copy_(torch.where(asked, into[0], self._z_H))
+        self._z_L.copy_(torch.where(asked, into[1], self._z_L))
+        return choices, q_halt_logits
+
+    def _carry(self, rows: Rows) -> Carry:
+        return self._z_H[rows], self._z_L[rows]
+
+    def _views_of(self, slot: int) -> tuple[Any, Carry]:
+        """They stay what they are, and to make a dozen of them costs as much as some operations do."""
+        if slot not in self._views:
+            rows = slice(slot, slot + 1)
+            self._views[slot] = self._inputs(rows), self._carry(rows)
+        return self._views[slot]
 
 
 def pick(slots: Sequence[int]) -> Rows:

@@ -10,7 +10,7 @@ from torch import Tensor
 from agent_reasoning.engine.confidence import Confidence
 from agent_reasoning.engine.model import Model
 from agent_reasoning.engine.noise import NoiseStream
-from agent_reasoning.engine.pool import Pool, Rows, TensorPool
+from agent_reasoning.engine.pool import Carry, Pool, Rows, TensorPool
 from agent_reasoning.networks.carry import ACTCarry
 from agent_reasoning.networks.sequence import SequenceModel
 from agent_reasoning.problem import Problem, ProblemSpec
@@ -102,14 +102,16 @@ class PublishedPool(TensorPool):
     def _inputs(self, rows: Rows) -> PublishedInputs:
         return PublishedInputs(self._tokens[rows], self._answers[rows], self._allowed[rows])
 
-    def _refine(self, inputs: PublishedInputs, z_H: Tensor, z_L: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def _refine(self, inputs: PublishedInputs, carry: Carry, into: Carry) -> tuple[Tensor, Tensor]:
         tokens = inputs.tokens
         count, cells = tokens.shape
         batch = {"inputs": tokens, "puzzle_identifiers": tokens.new_zeros(count)}
         # A row that is halted would start afresh. How long to go on is for the engine to say.
         running = torch.zeros(count, dtype=torch.bool, device=tokens.device)
-        carry = ACTCarry(z_H, z_L, torch.zeros(count, dtype=torch.int32, device=tokens.device), running, batch)
-        carry, output = self._network.step(carry, batch)
+        steps = torch.zeros(count, dtype=torch.int32, device=tokens.device)
+        following, output = self._network.step(ACTCarry(*carry, steps, running, batch), batch)
         of_candidates = output.logits.gather(2, inputs.answers.unsqueeze(1).expand(-1, cells, -1))
         allowed = of_candidates.masked_fill(~inputs.allowed, -torch.inf)
-        return carry.z_H, carry.z_L, allowed.argmax(-1), output.q_halt_logits
+        into[0].copy_(following.z_H)
+        into[1].copy_(following.z_L)
+        return allowed.argmax(-1), output.q_halt_logits

@@ -124,21 +124,32 @@ class ModelSlots:
         # Listed before the tensors are written, so that a failure there finds the slots and frees them.
         for sample, slot in zip(samples, slots, strict=True):
             joins = max(first_round, self.model.halting.first_round(sample))
-            job.lanes.append(Trajectory(sample, slot, joins))
+            job.lanes.append(Trajectory(sample, slot, joins, bucket))
         bucket.pool.enter(slots, job.arranged, [NoiseStream(job.seed, sample) for sample in samples])
 
     def release(self, job: Job, trajectory: Trajectory) -> None:
-        """A lane less."""
-        bucket = self._buckets[job.bucket]
-        bucket.free.append(trajectory.slot)
-        self._used -= 1
+        """A lane less. Its slot is free once nothing of it is in flight: a step must not write into another's."""
         self._used_by_many -= job.in_lanes
+        trajectory.released = True
+        self._free(trajectory)
+
+    def returned(self, trajectory: Trajectory) -> bool:
+        """A step of it is back. True where that made its slot free."""
+        trajectory.in_flight -= 1
+        return self._free(trajectory)
+
+    def _free(self, trajectory: Trajectory) -> bool:
+        if not trajectory.released or trajectory.in_flight:
+            return False
+        trajectory.bucket.free.append(trajectory.slot)
+        self._used -= 1
+        return True
 
     def leave(self, job: Job) -> None:
         """The job is over, or starts afresh: all its slots are free."""
         if job in self.running:
             self.running.remove(job)
-            for lane in job.lanes:
+            for lane in (*job.lanes, *job.leaving):
                 self.release(job, lane)
         elif job in self.waiting:
             self.waiting.remove(job)

@@ -1,5 +1,6 @@
 """Serving a structured network from its bundle."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -9,19 +10,21 @@ from agent_reasoning.engine.confidence import Confidence
 from agent_reasoning.engine.halting import Halting
 from agent_reasoning.engine.model import Model
 from agent_reasoning.engine.noise import NoiseStream
-from agent_reasoning.engine.pool import Pool, Rows, TensorPool
-from agent_reasoning.networks.batch import ProblemBatch, Shape, Wires, collate, draw_ties, map_tensors, tensors_of
+from agent_reasoning.engine.pool import Carry, Pool, Rows, TensorPool
+from agent_reasoning.networks.batch import ProblemBatch, Shape, collate, draw_ties, map_tensors, tensors_of
 from agent_reasoning.networks.bundle import Bundle
-from agent_reasoning.networks.structured import StructuredCarry, StructuredNetwork
+from agent_reasoning.networks.structured import StructuredNetwork
+from agent_reasoning.networks.traced import StepRunner, flatten
 from agent_reasoning.problem import Problem, ProblemSpec
 
-ROWS_AT_ONCE = 2048  # pairs: on a CPU what one step touches should stay in its cache
+ROWS_AT_ONCE = 1024  # pairs: on a CPU what one step touches should stay in its cache
 MOST_ROWS = 2**17  # pairs of one pool: what its slots hold stays below 64 MB at 32 dimensions
 
 
 @dataclass(frozen=True)
 class StructuredModel(Model):
     network: StructuredNetwork
+    runner: StepRunner
     noise: float
 
     @classmethod
@@ -38,6 +41,7 @@ class StructuredModel(Model):
             applications_per_step=config.network.applications_per_step,
             confidence=confidence,
             network=network,
+            runner=StepRunner(network, record=device == "cpu"),
             noise=config.noise,
             halting=Halting(**config.halting),
         )
@@ -70,7 +74,7 @@ class StructuredPool(TensorPool):
             threads=1,
             whole=model.device != "cpu" if whole is None else whole,
         )
-        self._network = model.network
+        self._network, self._run = model.network, model.runner
         self._problems = collate([], config.spec, shape, rows=capacity).to(model.device)
         self._stored = tensors_of(self._problems)
         self._embedded = torch.zeros((capacity, *carry), device=model.device)
@@ -84,15 +88,12 @@ class StructuredPool(TensorPool):
         carry = self._network.initial_carry(here)
         return carry.z_H[0], carry.z_L[0]
 
-    def _inputs(self, rows: Rows) -> tuple[ProblemBatch, Tensor, Wires]:
+    def _inputs(self, rows: Rows) -> Sequence[Tensor]:
         problems = self._problems.rows(rows)
-        return problems, self._embedded[rows], problems.wires()
+        return flatten(problems, self._embedded[rows], problems.wires())
 
-    def _refine(
-        self, inputs: tuple[ProblemBatch, Tensor, Wires], z_H: Tensor, z_L: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        carry, output = self._network.step(StructuredCarry(z_H, z_L), *inputs)
-        return carry.z_H, carry.z_L, output.logits.argmax(-1), output.q_halt_logits
+    def _refine(self, inputs: Sequence[Tensor], carry: Carry, into: Carry) -> tuple[Tensor, Tensor]:
+        return self._run(inputs, carry, into)
 
 
 def on_device(batch: ProblemBatch, device: str) -> ProblemBatch:

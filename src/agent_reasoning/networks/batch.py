@@ -75,7 +75,7 @@ class Shape:
 
 def round_up(count: int, exact: int) -> int:
     """`exact` (a power of two) and less stay; above it up to the next of eight steps to the octave."""
-    step = 1 if count <= exact else 2 ** (count - 1).bit_length() // 16
+    step = 1 if count <= exact else max(1, 2 ** (count - 1).bit_length() // 16)
     return -(-count // step) * step
 
 
@@ -119,7 +119,21 @@ class Wires:
 
     relations: FlatLinks | None
     sets: FlatLinks
+    kinds: tuple[Tensor, ...]  # (B, n, 1) for each kind of set, of which only n matters
     members: FlatLinks
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Which (cell, candidate) pairs there are: all that a step reads of a batch beside its wires."""
+
+    present: Tensor  # (B, L, V) bool: this pair exists in the problem, answerable or not
+    allowed: Tensor  # (B, L, V) bool: it may be answered
+
+    @property
+    def cells(self) -> Tensor:
+        """(B, L) bool: the cell exists."""
+        return self.present[..., 0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +163,7 @@ class ProblemBatch:
         return Wires(
             self.relations.flat(cells * self.relation_count) if self.relation_count else None,
             self.sets.flat(cells * width * channels),
+            torch.split(self.sets.share, list(self.set_counts), 1),
             self.members.flat(sum(self.set_counts)),
         )
 

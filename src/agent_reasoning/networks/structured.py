@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from agent_reasoning.networks.batch import FlatLinks, ProblemBatch, Wires
+from agent_reasoning.networks.batch import FlatLinks, Pairs, ProblemBatch, Wires
 from agent_reasoning.problem import ProblemSpec, RelationSpec
 
 FORBIDDEN_LOGIT = -1e9  # finite, so that a padded cell's softmax is uniform instead of nan
@@ -95,11 +95,12 @@ def spread(told: Tensor, links: FlatLinks) -> Tensor:
 
 def put_shifted(heard: Tensor, said: Tensor, by: int) -> None:
     """Into `heard` (..., V, M), which is zero: candidate v hears candidate v - by; beyond either end is silence."""
-    width = said.shape[-2]
-    if by >= 0:
-        heard[..., by:, :] = said[..., : max(0, width - by), :]
+    if by == 0:
+        heard.copy_(said)
+    elif by > 0:
+        heard[..., by:, :] = said[..., :-by, :]
     else:
-        heard[..., : max(0, width + by), :] = said[..., -by:, :]
+        heard[..., :by, :] = said[..., -by:, :]
 
 
 class MessageBlock(nn.Module):
@@ -117,14 +118,14 @@ class MessageBlock(nn.Module):
         self.hear = nn.ModuleList(nn.Linear(2 * self.message, 2 * inner, bias=False) for _ in range(channels))
         self.down = nn.Linear(inner, D, bias=False)
 
-    def forward(self, h: Tensor, batch: ProblemBatch, wires: Wires) -> Tensor:
+    def forward(self, h: Tensor, batch: Pairs | ProblemBatch, wires: Wires) -> Tensor:
         """(B, L, V, D) -> (B, L, V, D)"""
         # Messages are non-negative so that zero stands for "nobody spoke" under both mean and max.
         spoken = F.relu(self.speak(h))
         own = self.own.weight
         heard = F.linear(self._along_relations(h, spoken, batch, wires), self._joined(own), self.own.bias)
         mean, largest = pool(spoken.view(-1, self.message), wires.sets)
-        pooled = torch.split(torch.cat([mean, largest], -1), list(batch.set_counts), 1)
+        pooled = torch.split(torch.cat([mean, largest], -1), [kind.shape[1] for kind in wires.kinds], 1)
         to_pairs = [self.hear[0], *self.hear[1 + len(self.shifts) :]]
         # As one matrix each: a product of slices would be another one, with other roundings, in a batch of one.
         told = [
@@ -136,7 +137,7 @@ class MessageBlock(nn.Module):
         gate, up = heard.chunk(2, -1)
         return rms_norm(h + self.down(F.silu(gate) * up))
 
-    def _along_relations(self, h: Tensor, spoken: Tensor, batch: ProblemBatch, wires: Wires) -> Tensor:
+    def _along_relations(self, h: Tensor, spoken: Tensor, batch: Pairs | ProblemBatch, wires: Wires) -> Tensor:
         """(B, L, V, D + relations * 2M): the state, and beside it what came along each relation."""
         if wires.relations is None:
             return h
@@ -211,12 +212,12 @@ class StructuredNetwork(nn.Module):
         embedded: Tensor = of_cell.unsqueeze(2) + self.embed_candidate(features)
         return embedded
 
-    def answer_logits(self, z_H: Tensor, batch: ProblemBatch) -> Tensor:
+    def answer_logits(self, z_H: Tensor, batch: Pairs | ProblemBatch) -> Tensor:
         logits = dot(z_H, self.head).float()
         return logits.masked_fill(~batch.allowed, FORBIDDEN_LOGIT)
 
     def step(
-        self, carry: StructuredCarry, batch: ProblemBatch, x: Tensor | None = None, wires: Wires | None = None
+        self, carry: StructuredCarry, batch: Pairs | ProblemBatch, x: Tensor | None = None, wires: Wires | None = None
     ) -> tuple[StructuredCarry, StructuredOutput]:
         """One supervision step (TRM Fig. 3 `deep_recursion`, §4.1).
 
@@ -226,11 +227,13 @@ class StructuredNetwork(nn.Module):
         Cost: `config.applications_per_step` applications of the network, of which
         the last L_cycles + 2 keep activations when gradients are on.
         """
-        x = self.embed(batch) if x is None else x
+        if x is None or wires is None:
+            assert isinstance(batch, ProblemBatch), "pairs alone do not say what is embedded and wired"
+            x = self.embed(batch) if x is None else x
+            wires = batch.wires() if wires is None else wires
         # The last answer is fed back: it is what a cell's neighbours would have to live with.
         believed = self.answer_logits(carry.z_H, batch).softmax(-1).unsqueeze(-1).detach()
         x = x + self.embed_answer(believed.to(x.dtype))
-        wires = batch.wires() if wires is None else wires
         z_H, z_L = carry.z_H, carry.z_L
         for cycle in range(self.config.H_cycles):
             # Earlier cycles only bring the state nearer the solution; on the graph they would multiply memory.
@@ -242,13 +245,13 @@ class StructuredNetwork(nn.Module):
         output = StructuredOutput(logits, self._believe(z_H, logits, batch, wires))
         return StructuredCarry(z_H.detach(), z_L.detach()), output
 
-    def _update(self, h: Tensor, batch: ProblemBatch, wires: Wires) -> Tensor:
+    def _update(self, h: Tensor, batch: Pairs | ProblemBatch, wires: Wires) -> Tensor:
         h = rms_norm(h)
         for block in self.blocks:
             h = block(h, batch, wires)
         return h
 
-    def _believe(self, z_H: Tensor, logits: Tensor, batch: ProblemBatch, wires: Wires) -> Tensor:
+    def _believe(self, z_H: Tensor, logits: Tensor, batch: Pairs | ProblemBatch, wires: Wires) -> Tensor:
         """(B,): is this whole answer right? One more application of the network, told the answer, lets every cell
         compare it with its neighbours' before the cells are judged, by their mean and by the worst."""
         answer = logits.detach().softmax(-1).to(z_H.dtype)

@@ -1,5 +1,6 @@
 """What NVML says of the GPU that the models are on: for the metrics, read when they are scraped."""
 
+import importlib
 import math
 from typing import Any
 
@@ -15,13 +16,11 @@ class GpuMeter:
         """`nvml`: the library, an argument for tests."""
         self._device: Any = None
         try:
-            if nvml is None:
-                import pynvml as nvml  # needs a driver; on a machine without a GPU nobody needs it
-            nvml.nvmlInit()
-            self._device = nvml.nvmlDeviceGetHandleByUUID(uuid)
+            self._nvml = importlib.import_module("pynvml") if nvml is None else nvml
+            self._nvml.nvmlInit()
+            self._device = self._nvml.nvmlDeviceGetHandleByUUID(uuid)
         except Exception as error:  # its errors are classes that it makes when it starts
             log.warning("gpu.unmeasured", uuid=uuid, reason=str(error))
-        self._nvml = nvml
 
     def utilization(self) -> float:
         """0 to 1: the share of the last moments in which some kernel ran."""

@@ -1,12 +1,15 @@
 """The use case: reason about this request. No word of HTTP or CloudEvents here."""
 
 import asyncio
+import contextlib
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import structlog
 
+from agent_reasoning.engine.cores import usable_cores
 from agent_reasoning.engine.engine import SLOTS, Engine
 from agent_reasoning.engine.job import Listener, Outcome, StepRecord
 from agent_reasoning.engine.model import Model
@@ -40,6 +43,7 @@ class ReasoningService:
         *,
         max_queue: int = 256,
         slots: int = SLOTS,
+        workers: int | None = None,
         max_steps: int | None = None,
         timeout_seconds: float = 30.0,
         metrics: Metrics | None = None,
@@ -54,11 +58,22 @@ class ReasoningService:
         for model in models:
             if model.task not in registry.names() or not model.fits(registry.get(model.task).info.spec):
                 raise BundleError(f"The model {model.name} is for a task {model.task!r} that is not this service's.")
-        self._engine = Engine(models, slots=slots, max_queue=max_queue, observe=self.metrics.ticked)
+        self._engine = Engine(
+            models, slots=slots, workers=workers or usable_cores(), max_queue=max_queue, observe=self.metrics.ticked
+        )
         self.metrics.watch(self._engine)
 
     def start(self) -> None:
         self._engine.start()
+        threading.Thread(target=self._warm_up, name="warm-up", daemon=True).start()
+
+    def _warm_up(self) -> None:
+        """A first step of each model, which is slower than the others, before a caller has to wait for it."""
+        for task in self.registry.all():
+            model = self.models.get(task.info.name)
+            if model is not None and model.architecture == "structured":
+                with contextlib.suppress(Exception):  # whatever is wrong, the first request will tell it better
+                    model.begin([task.encode(task.read(task.info.example_context))]).step()
 
     def stop(self) -> None:
         self.draining = True

@@ -48,6 +48,9 @@ class Settings(BaseSettings):
         30.0, allow_inf_nan=False, description="the longest that a request may take"
     )
     slots: int = Field(64, ge=1, le=4096, description="trajectories of one model that are refined at the same time")
+    workers: Annotated[int | None, BeforeValidator(_empty_is_unset)] = Field(
+        None, ge=1, le=256, description="threads that step models; unset: one for each core of a CPU, two for a GPU"
+    )
     max_queue: PositiveInt = Field(256, description="requests that may wait; one more is a 503")
     max_body_bytes: PositiveInt = Field(1_048_576, description="the largest request body")
     rate_limit: str = Field(

@@ -138,6 +138,8 @@ def _clashes(digits: Any) -> list[str]:
     for kind, units in UNIT_KINDS:
         for number, unit in enumerate(units, 1):
             here = [digits[cell] for cell in unit if digits[cell]]
+            if len(set(here)) == len(here):
+                continue
             twice = sorted({digit for digit in here if here.count(digit) > 1})
             found += [f"{kind.capitalize()} {number} holds {digit} more than once." for digit in twice]
     return found

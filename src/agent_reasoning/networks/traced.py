@@ -1,0 +1,88 @@
+"""A structured network's step as a recorded graph, which runs without Python between its operations.
+
+On a CPU half of a small step is Python; and while one thread runs it, no other can. A recorded step takes two thirds
+of the time, and as many run at once as there are cores. TorchScript's tracer is deprecated, but what is to replace it
+compiles C++ where it runs, or runs Python; where a later torch lacks it, the step runs as it is written.
+"""
+
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from agent_reasoning.networks.batch import FlatLinks, Pairs, ProblemBatch, Wires
+from agent_reasoning.networks.structured import StructuredCarry, StructuredNetwork
+
+Carry = tuple[Tensor, Tensor]  # z_H and z_L
+Stepped = tuple[Tensor, Tensor]  # choices (B, L), q_halt_logits (B,)
+LINKS = ("source", "target", "starts", "share")
+
+
+class StepRunner:
+    """Steps a network for serving: choices instead of logits, and the next carry written where the caller keeps it, so
+    that a step is one call. Records itself at the first step; any thread may call."""
+
+    def __init__(self, network: StructuredNetwork, *, record: bool) -> None:
+        self._step = _Step(network).eval()
+        self._recorded: Callable[..., Stepped] | None = None
+        self._record = record
+        self._recording = threading.Lock()
+
+    def __call__(self, inputs: Sequence[Tensor], carry: Carry, into: Carry) -> Stepped:
+        """`inputs`: see `flatten`; `into` may be `carry` itself."""
+        given = (*carry, *into, *inputs)
+        if self._record and self._recorded is None:
+            with self._recording:
+                if self._recorded is None:
+                    self._recorded = record(self._step, given)
+        stepped: Stepped = (self._recorded or self._step)(*given)
+        return stepped
+
+
+def flatten(problems: ProblemBatch, embedded: Tensor, wires: Wires) -> tuple[Tensor, ...]:
+    """All that a step reads beside the carry, in the order that it takes it. `embedded`: what `embed` gave."""
+    links = (wires.sets, wires.members) if wires.relations is None else (wires.sets, wires.members, wires.relations)
+    tables = [getattr(of, name) for of in links for name in LINKS]
+    return (embedded, problems.present, problems.allowed, *wires.kinds, *tables)
+
+
+class _Step(nn.Module):
+    """A step as a function of tensors alone."""
+
+    def __init__(self, network: StructuredNetwork) -> None:
+        super().__init__()
+        self.network = network
+        self.kinds = 1 + len(network.config.spec.groups)
+
+    def forward(
+        self,
+        z_H: Tensor,
+        z_L: Tensor,
+        next_z_H: Tensor,
+        next_z_L: Tensor,
+        embedded: Tensor,
+        present: Tensor,
+        allowed: Tensor,
+        *rest: Tensor,
+    ) -> Stepped:
+        kinds, tables = rest[: self.kinds], rest[self.kinds :]
+        links = [FlatLinks(*tables[start : start + len(LINKS)]) for start in range(0, len(tables), len(LINKS))]
+        wires = Wires(links[2] if len(links) > 2 else None, links[0], kinds, links[1])
+        carry, output = self.network.step(StructuredCarry(z_H, z_L), Pairs(present, allowed), embedded, wires)
+        next_z_H.copy_(carry.z_H)
+        next_z_L.copy_(carry.z_L)
+        return output.logits.argmax(-1), output.q_halt_logits
+
+
+def record(step: nn.Module, given: tuple[Tensor, ...]) -> Callable[..., Stepped]:
+    """Two rows or one, large or small: sizes are recorded as what they are read from, so one graph serves all."""
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")  # that it is deprecated is known
+            plain = tuple(tensor.clone() for tensor in given)  # what was made in inference mode cannot be recorded
+            traced: Callable[..., Stepped] = torch.jit.freeze(torch.jit.trace(step, plain, check_trace=False))  # type: ignore[no-untyped-call]
+            return traced
+    except Exception:  # a torch that has no tracer, or whose tracer cannot do this
+        return step
