@@ -25,6 +25,7 @@ from agent_reasoning.errors import DeadlineExceeded, EngineFailed, NotReady, Ove
 from agent_reasoning.problem import Problem, Verdict
 
 STALLED_AFTER_SECONDS = 30.0
+FAIR_SHARE = 4
 SLOTS = 64
 
 log = structlog.get_logger("agent_reasoning.engine")
@@ -73,6 +74,7 @@ class Engine:
         self._entry = threading.Lock()
         self._waiting = 0  # jobs without a slot
         self._turns: deque[Job] = deque()  # jobs with a step to take, in the order of their turns
+        self._ticks = 0
         self._busy_since: float | None = None  # the last tick or verdict while there is work
         self._stopping = False
         ahead = any(slots.model.ahead for slots in self._models.values())
@@ -90,6 +92,7 @@ class Engine:
             self._stopping = True
         self._inbox.put("stop")
         self._thread.join(timeout_seconds)
+        self._workers.join(timeout_seconds)  # an interpreter that ends while a thread is inside torch is aborted
 
     def submit(
         self,
@@ -234,12 +237,21 @@ class Engine:
         if job.to_step and not had_turn:
             self._turns.append(job)
 
+    def _next_turn(self) -> Job:
+        """Who came first, so that the slowest are not slower still; but one turn in FAIR_SHARE is for who has waited
+        longest for one, so that a job of many samples or steps cannot keep the others from theirs."""
+        self._ticks += 1
+        if self._ticks % FAIR_SHARE == 0:
+            return self._turns[0]
+        return min(self._turns, key=lambda job: (job.samples > 1, job.queued))
+
     def _tick(self) -> None:
         """One step for the job whose turn it is, and for others of its pool as far as there is room."""
-        first = self._turns[0]
+        first = self._next_turn()
         pool = self._models[first.task].pool(first)
         rows: list[InFlight] = []
-        sharing = deque(job for job in self._turns if job.task == first.task and job.bucket == first.bucket)
+        others = (job for job in self._turns if job.task == first.task and job.bucket == first.bucket)
+        sharing = deque([first, *(job for job in others if job is not first)])
         while sharing and len(rows) < pool.rows_at_once:
             job = sharing.popleft()
             trajectory = job.to_step.popleft()

@@ -47,7 +47,12 @@ class Workers:
             thread.start()
 
     def stop(self) -> None:
+        """End the threads after what they were given."""
         self._inbox.put(None)
+
+    def join(self, timeout_seconds: float) -> None:
+        for thread in self._threads:
+            thread.join(timeout_seconds)
 
     @property
     def alive(self) -> bool:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
@@ -65,9 +64,8 @@ class ReasoningService:
 
     def start(self) -> None:
         self._engine.start()
-        threading.Thread(target=self._warm_up, name="warm-up", daemon=True).start()
 
-    def _warm_up(self) -> None:
+    def warm_up(self) -> None:
         """A first step of each model, which is slower than the others, before a caller has to wait for it."""
         for task in self.registry.all():
             model = self.models.get(task.info.name)
