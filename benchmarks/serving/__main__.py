@@ -97,15 +97,18 @@ def open_loop(given: argparse.Namespace, host: Host, loader: Loader) -> dict[str
     if not have("litserve"):
         say("LitServe is not installed (benchmarks/serving/requirements.txt): ours alone.")
         return figures
-    chosen = given.litserve
+    chosen, batched = given.litserve, None
     if chosen is None:
-        say("Open loop: the best setting of LitServe")
-        chosen, figures["litserve_tuning"] = capacity.tune_litserve(loader, durations)
-    say(f"Open loop: LitServe, {chosen}")
-    theirs = capacity.measure(partial(litserve, chosen), loader, durations)
-    figures["servers"]["litserve"] = {"setting": str(chosen), **theirs}
-    if theirs["capacity"]:
-        figures["capacity_ratio"] = figures["servers"]["ours"]["capacity"] / theirs["capacity"]
+        say("Open loop: the best setting of LitServe, and the best with batches")
+        chosen, batched, figures["litserve_tuning"] = capacity.tune_litserve(loader, durations)
+    for name, setting in {"litserve": chosen, "litserve_batched": batched}.items():
+        if setting is None or (name != "litserve" and setting == chosen):
+            continue
+        say(f"Open loop: LitServe, {setting}")
+        theirs = capacity.measure(partial(litserve, setting), loader, durations)
+        figures["servers"][name] = {"setting": str(setting), **theirs}
+        if theirs["capacity"]:
+            figures[f"capacity_ratio_to_{name}"] = figures["servers"]["ours"]["capacity"] / theirs["capacity"]
     return figures
 
 

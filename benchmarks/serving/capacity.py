@@ -58,8 +58,9 @@ def search(loader: Loader, url: str, begin: float, seconds: float, bisections: i
     return {"capacity": low, "windows": windows}
 
 
-def tune_litserve(loader: Loader, durations: Durations) -> tuple[LitServeSetting, dict[str, Any]]:
-    """A closed loop ranks the settings; the best few then show what they carry."""
+def tune_litserve(loader: Loader, durations: Durations) -> tuple[LitServeSetting, LitServeSetting, dict[str, Any]]:
+    """A closed loop ranks the settings; the best few then show what they carry. Returns the best, and the best that
+    batches at all."""
     ranked: list[tuple[float, LitServeSetting]] = []
 
     def rank(setting: LitServeSetting) -> None:
@@ -86,10 +87,15 @@ def tune_litserve(loader: Loader, durations: Durations) -> tuple[LitServeSetting
             found = search(loader, url, throughput * 0.7, durations.window, 1)
         finals.append((found["capacity"], setting))
     best = max(finals, key=lambda row: row[0])[1]
-    return best, {
-        "closed_loop": [{**asdict(setting), "throughput": throughput} for throughput, setting in ranked],
-        "finalists": [{**asdict(setting), "capacity": capacity} for capacity, setting in finals],
-    }
+    batched = next(setting for _, setting in ranked if setting.max_batch_size > 1)
+    return (
+        best,
+        batched,
+        {
+            "closed_loop": [{**asdict(setting), "throughput": throughput} for throughput, setting in ranked],
+            "finalists": [{**asdict(setting), "capacity": capacity} for capacity, setting in finals],
+        },
+    )
 
 
 def measure(host: Host, loader: Loader, durations: Durations, shares: Sequence[float] = SHARES) -> dict[str, Any]:

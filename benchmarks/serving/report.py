@@ -16,7 +16,7 @@ from benchmarks.serving.stream import ROOT
 
 progress = Console(stderr=True, highlight=False, soft_wrap=True)
 PACKAGES = ("torch", "numpy", "uvicorn", "fastapi", "litserve", "aiohttp", "matplotlib")
-NAMES = {"ours": "agent-reasoning", "litserve": "LitServe"}
+NAMES = {"ours": "agent-reasoning", "litserve": "LitServe", "litserve_batched": "LitServe, batches"}
 
 
 def say(line: str) -> None:
@@ -90,8 +90,9 @@ def show(figures: Mapping[str, Any]) -> None:
     for name, server in figures.get("open", {}).get("servers", {}).items():
         how = f" ({server['setting']})" if "setting" in server else ""
         console.print(f"{NAMES[name]} carries {server['capacity']:.1f}/s{how}")
-    if ratio := figures.get("open", {}).get("capacity_ratio"):
-        console.print(f"Throughput at p99 of at most 1 s, ours / LitServe: {ratio:.2f}")
+    for name, label in NAMES.items():
+        if ratio := figures.get("open", {}).get(f"capacity_ratio_to_{name}"):
+            console.print(f"Throughput at p99 of at most 1 s, ours / {label}: {ratio:.2f}")
 
 
 def offline(figures: Mapping[str, Any]) -> Table:
@@ -163,7 +164,9 @@ def plot(figures: Mapping[str, Any], file: Path) -> None:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(7, 4.5))
-    for (name, server), colour in zip(figures["servers"].items(), ("tab:blue", "tab:orange"), strict=False):
+    for (name, server), colour in zip(
+        figures["servers"].items(), ("tab:blue", "tab:orange", "tab:green"), strict=False
+    ):
         rows = sorted([*server["windows"], *server["loads"]], key=lambda row: row["offered_rate"])
         rows = [row for row in rows if row["p99_ms"] is not None]
         rates = [row["offered_rate"] for row in rows]

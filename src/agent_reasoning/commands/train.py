@@ -29,7 +29,6 @@ from agent_reasoning.training.labels.sudoku import HELD_OUT, PuzzleFile
 from agent_reasoning.training.stream import draw_batch
 
 MINUTES = 15.0  # of a run where nobody says otherwise
-NOISE = 0.3  # of latents whose mean square is 1: enough to leave a wrong answer, too little to lose a right one
 
 
 def train(
@@ -124,8 +123,8 @@ def publish(
     console: Console,
 ) -> None:
     """Calibrate and measure what was trained, and write the bundle."""
-    name, network = task.info.name, state.averaged.eval()
-    bundle = BundleConfig(name, name, config.network, max_steps, NOISE)
+    name, recipe, network = task.info.name, task.info.recipe, state.averaged.eval()
+    bundle = BundleConfig(name, name, config.network, max_steps, recipe.noise, dict(recipe.halting))
     to_fit = fresh_instances(task, count, CALIBRATION)
     if file:
         to_fit[f"{file.path.name}, held out"] = [file.labelled(number) for number in range(min(HELD_OUT, len(file)))]

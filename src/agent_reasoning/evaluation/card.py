@@ -23,6 +23,8 @@ A structured recursive network of {parameters:,} parameters: hidden {hidden}, H_
 {instances:,} instances, {steps:,} optimizer steps, {trained:.1f} minutes on {machine}. AdamW at {learning_rate:g} with
 warm-up and cosine decay, batch {batch_size}, up to {supervision_steps} supervision steps a batch, EMA {ema}.
 
+Samples after the first get noise of {noise:g} on z_H and z_L before each step. Halting: {halting}.
+
 ## Measured
 
 Fresh instances, the model alone, one trajectory each; stopped when the exact verifier is satisfied, or at the step
@@ -62,6 +64,8 @@ def render_card(
         L_cycles=network.L_cycles,
         applications=network.applications_per_step,
         max_steps=config.max_steps,
+        noise=config.noise,
+        halting=", ".join(f"{name} {value}" for name, value in config.halting.items()) or "verified, or the step limit",
         command=command,
         data=data,
         instances=state.instances,

@@ -4,7 +4,7 @@ The rest of the system knows tasks by this protocol alone. `Instance` is whateve
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -30,6 +30,10 @@ class Recipe:
     batch_size: int = 64
     max_steps: int = 16
     """The bundle's own limit of refinement steps."""
+    noise: float = 0.3
+    """Standard deviation of the noise of all samples but the first; chosen on held-out instances."""
+    halting: Mapping[str, float] = field(default_factory=dict)
+    """When to stop, and when samples join: the fields of `engine.halting.Halting`; likewise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,7 @@ class TaskInfo:
     size_unit: str
     training_sizes: tuple[int, int]
     """The smallest and the largest size that training draws from."""
-    recipe: Recipe = Recipe()
+    recipe: Recipe = field(default_factory=Recipe)
     published_vocabulary: int | None = None
     """How many tokens the published encoding of this task has; a checkpoint with as many serves it."""
 

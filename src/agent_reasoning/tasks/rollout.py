@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from agent_reasoning.problem import Problem, ProblemSpec, RelationSpec, Verdict
-from agent_reasoning.tasks.base import Choice, Labelled, Solution, Task, TaskInfo
+from agent_reasoning.tasks.base import Choice, Labelled, Recipe, Solution, Task, TaskInfo
 from agent_reasoning.tasks.dependencies import (
     DependencyContext,
     DependencyGraph,
@@ -39,6 +39,7 @@ class Rollout(Task[DependencyGraph]):
         sizes=(16, 24, 32),
         size_unit="steps",
         training_sizes=(2, 32),
+        recipe=Recipe(noise=0.5, halting={"same_answer": 8, "head_start": 2}),
     )
     Context = DependencyContext
 

@@ -50,7 +50,15 @@ class Sudoku(Task[Puzzle]):
         size_unit="givens",
         training_sizes=(24, 40),
         # Shallow steps, many of them: a hard puzzle needs dozens, and each is a chance to stop.
-        recipe=Recipe(H_cycles=1, L_cycles=2, supervision_steps=32, batch_size=32, max_steps=64),
+        recipe=Recipe(
+            H_cycles=1,
+            L_cycles=2,
+            supervision_steps=32,
+            batch_size=32,
+            max_steps=64,
+            noise=0.2,
+            halting={"head_start": 12},
+        ),
         published_vocabulary=11,  # padding, blank, nine digits
     )
     Context = SudokuContext
