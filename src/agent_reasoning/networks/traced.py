@@ -26,19 +26,23 @@ class StepRunner:
 
     def __init__(self, network: StructuredNetwork, *, record: bool) -> None:
         self._step = _Step(network).eval()
-        self._recorded: Callable[..., Stepped] | None = None
+        self._recorded: Callable[[list[Tensor]], Stepped] | None = None
         self._record = record
         self._recording = threading.Lock()
 
     def __call__(self, inputs: Sequence[Tensor], carry: Carry, into: Carry) -> Stepped:
         """`inputs`: see `flatten`; `into` may be `carry` itself."""
-        given = (*carry, *into, *inputs)
-        if self._record and self._recorded is None:
+        given = [*carry, *into, *inputs]
+        if not self._record:
+            written: Stepped = self._step(given)
+            return written
+        if self._recorded is None:
             with self._recording:
                 if self._recorded is None:
                     self._recorded = record(self._step, given)
-        stepped: Stepped = (self._recorded or self._step)(*given)
-        return stepped
+        # A tensor that only Python refers to takes the interpreter's lock each time the graph is done with it, a dozen
+        # times a step; one that stands in a list of the graph's own does not.
+        return self._recorded(torch._C.ScriptList(given))  # type: ignore[arg-type]
 
 
 def flatten(problems: ProblemBatch, embedded: Tensor, wires: Wires) -> tuple[Tensor, ...]:
@@ -56,33 +60,25 @@ class _Step(nn.Module):
         self.network = network
         self.kinds = 1 + len(network.config.spec.groups)
 
-    def forward(
-        self,
-        z_H: Tensor,
-        z_L: Tensor,
-        next_z_H: Tensor,
-        next_z_L: Tensor,
-        embedded: Tensor,
-        present: Tensor,
-        allowed: Tensor,
-        *rest: Tensor,
-    ) -> Stepped:
+    def forward(self, given: list[Tensor]) -> Stepped:
+        z_H, z_L, next_z_H, next_z_L, embedded, present, allowed, *rest = given
         kinds, tables = rest[: self.kinds], rest[self.kinds :]
         links = [FlatLinks(*tables[start : start + len(LINKS)]) for start in range(0, len(tables), len(LINKS))]
-        wires = Wires(links[2] if len(links) > 2 else None, links[0], kinds, links[1])
+        wires = Wires(links[2] if len(links) > 2 else None, links[0], tuple(kinds), links[1])
         carry, output = self.network.step(StructuredCarry(z_H, z_L), Pairs(present, allowed), embedded, wires)
         next_z_H.copy_(carry.z_H)
         next_z_L.copy_(carry.z_L)
         return output.logits.argmax(-1), output.q_halt_logits
 
 
-def record(step: nn.Module, given: tuple[Tensor, ...]) -> Callable[..., Stepped]:
+def record(step: nn.Module, given: list[Tensor]) -> Callable[[list[Tensor]], Stepped]:
     """Two rows or one, large or small: sizes are recorded as what they are read from, so one graph serves all."""
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # that it is deprecated is known
-            plain = tuple(tensor.clone() for tensor in given)  # what was made in inference mode cannot be recorded
-            traced: Callable[..., Stepped] = torch.jit.freeze(torch.jit.trace(step, plain, check_trace=False))  # type: ignore[no-untyped-call]
-            return traced
+            plain = [tensor.clone() for tensor in given]  # what was made in inference mode cannot be recorded
+            traced = torch.jit.trace(step, (plain,), check_trace=False)  # type: ignore[no-untyped-call]
+            recorded: Callable[[list[Tensor]], Stepped] = torch.jit.freeze(traced)
+            return recorded
     except Exception:  # a torch that has no tracer, or whose tracer cannot do this
         return step
