@@ -49,7 +49,12 @@ def solve(engine, task, instance, samples, max_steps):
     verify = partial(check, task, instance)
     begun = time.perf_counter()
     outcome = engine.submit(
-        task.info.name, task.encode(instance), verify, max_steps=max_steps, samples=samples, seed=0, timeout_seconds=600
+        engine.arrange(task.info.name, task.encode(instance)),
+        verify,
+        max_steps=max_steps,
+        samples=samples,
+        seed=0,
+        timeout_seconds=600,
     ).result()
     return outcome.answer.verdict.valid, outcome.applications, time.perf_counter() - begun
 

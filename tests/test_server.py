@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 
+import httpx2
 import pytest
 
 from tests.conftest import ROOT
@@ -119,6 +120,25 @@ def test_a_client_that_leaves_frees_the_engine_and_a_queued_deadline_is_kept():
     assert answer["verified"]
     assert '"status": 499' in log
     assert log.count('"event": "request.answered"') == 1  # the long one was given up, not finished for nobody
+
+
+def test_on_sigterm_a_stream_is_answered_to_its_end():
+    steps = []
+    body = LONG | {"max_steps": 12}  # seconds: far longer than it takes anybody to see that the server is to end
+    with (
+        serving() as (process, url),
+        httpx2.stream(
+            "POST", f"{url}/reason", json=body, headers={"accept": "text/event-stream"}, timeout=60
+        ) as response,
+    ):
+        for line in response.iter_lines():
+            if line.startswith("event:") and not steps:
+                process.send_signal(signal.SIGTERM)
+            if line.startswith("event:"):
+                steps.append(line.partition(" ")[2])
+        assert process.wait(60) == 0
+
+    assert steps == ["step"] * 12 + ["result"]
 
 
 def test_a_large_request_does_not_hold_up_a_small_one():

@@ -7,6 +7,7 @@ from types import FrameType
 
 import structlog
 import uvicorn
+from sse_starlette.sse import AppStatus
 
 from agent_reasoning.api.app import Limits, create_app
 from agent_reasoning.engine.loading import Published, gpu_uuid, load_models, pick_device
@@ -81,6 +82,8 @@ def serve() -> None:
         proxy_headers=False,  # it would believe X-Forwarded-For from a sidecar; TRUSTED_HOPS says how far to
         timeout_graceful_shutdown=int(settings.request_timeout_seconds) + 1,
     )
+    # It would cut streams at the signal; uvicorn waits for their end.
+    AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]
     log.info(
         "server.starting",
         url=f"http://{settings.host}:{settings.port}",

@@ -6,33 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent_reasoning.engine.cores import usable_cores
 from agent_reasoning.engine.engine import STALLED_AFTER_SECONDS, Engine
 from agent_reasoning.engine.halting import Halting
+from agent_reasoning.engine.job import Job
+from agent_reasoning.engine.slots import ModelSlots
 from agent_reasoning.errors import DeadlineExceeded, EngineFailed, NotReady, Overloaded
 from agent_reasoning.problem import Verdict
-from tests.engine.toy import OTHER_BUCKET, Counting, accept, submit, told
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def engines():
-    started = []
-
-    def make(model=None, **options):
-        engine = Engine([model or Counting()], **options)
-        engine.start()
-        started.append(engine)
-        return engine
-
-    yield make
-    for engine in started:
-        engine.stop()
+from tests.engine.toy import OTHER_BUCKET, PROBLEM, Clock, Counting, accept, problem_of, submit, told
 
 
 def test_it_stops_at_the_first_verified_answer(engines):
@@ -343,14 +324,23 @@ def jobs(draw):
 
 
 @settings(deadline=None, max_examples=40)
-@given(st.lists(jobs(), min_size=1, max_size=6), st.integers(1, 16), st.integers(1, 5), st.integers(0, 3))
-def test_what_a_job_gets_follows_from_the_job_alone(asked, slots, rows_at_once, head_start):
+@given(
+    st.lists(jobs(), min_size=1, max_size=6),
+    st.integers(1, 16),
+    st.integers(1, 5),
+    st.integers(0, 3),
+    st.sampled_from([None, 2, 3]),
+)
+def test_what_a_job_gets_follows_from_the_job_alone(asked, slots, rows_at_once, head_start, same_answer):
     """Alone, in a crowd, whatever shares its ticks, on several cores, and with steps that run ahead of their verdicts."""
 
     def run(together, ahead, workers=1):
-        halting = Halting(head_start=head_start)
+        halting = Halting(head_start=head_start, same_answer=same_answer)
+        answer = (lambda sample, step: min(step // 2 + 10 * sample, 99)) if same_answer else Counting.answer
         engine = Engine(
-            [Counting(ahead=ahead, rows_at_once=rows_at_once, halting=halting)], slots=slots, workers=workers
+            [Counting(ahead=ahead, rows_at_once=rows_at_once, halting=halting, answer=answer)],
+            slots=slots,
+            workers=workers,
         )
         engine.start()
         try:
@@ -360,12 +350,13 @@ def test_what_a_job_gets_follows_from_the_job_alone(asked, slots, rows_at_once, 
             return [told(submit(engine, **options).result(10)) for options in asked]
         finally:
             engine.stop()
+            assert engine.slots() == {"toy": (0, slots)}
 
     alone = run(together=False, ahead=0)
 
     assert run(together=True, ahead=0) == alone
     assert run(together=True, ahead=0, workers=3) == alone
-    assert run(together=True, ahead=1) == alone
+    assert run(together=True, ahead=1, workers=2) == alone
 
 
 def test_running_ahead_starts_the_next_step_before_the_verdict_is_in(engines):
@@ -378,7 +369,7 @@ def test_running_ahead_starts_the_next_step_before_the_verdict_is_in(engines):
 
     started = threading.Event()
     model = Counting(ahead=1, before=lambda slots: started.set() if len(model.ticks) == 1 else None)
-    outcome = submit(engines(model), verify).result(5)
+    outcome = submit(engines(model, workers=2), verify).result(5)
 
     assert max(ahead_by) >= 1
     assert len(model.ticks) <= 5
@@ -429,49 +420,6 @@ def test_a_deadline_is_kept_while_a_verdict_is_awaited(engines):
     release.set()
 
     assert (outcome.halted_by, len(outcome.records)) == ("deadline", 1)
-
-
-class FullDevice:
-    """Has room for so many slots, and says so in the words of an allocator."""
-
-    def __init__(self, room, at):
-        self.room, self.at = room, at
-
-    def make(self, **options):
-        model = Counting(**options)
-        make_pool = model.pool
-
-        def pool(bucket, slots):
-            self.check("pool", min(slots, model.capacity))
-            return make_pool(bucket, slots)
-
-        model.pool = pool
-        model.entering = lambda slots: self.check("enter", model.pools[-1].capacity)
-        model.before = lambda slots: self.check("step", model.pools[-1].capacity)
-        return model
-
-    def check(self, at, capacity):
-        if at == self.at and capacity > self.room:
-            raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
-
-
-@pytest.mark.parametrize("at", ["pool", "enter", "step"])
-def test_where_memory_runs_out_the_slots_are_halved_and_the_requests_answered(engines, at):
-    engine = engines(FullDevice(room=16, at=at).make(), slots=64)
-    futures = [submit(engine, accept(4), seed=seed) for seed in range(12)]
-
-    assert [len(future.result(5).records) for future in futures] == [4] * 12
-    assert engine.slots() == {"toy": (0, 16)}
-    assert (engine.waiting, engine.ailment()) == (0, None)
-
-
-def test_where_there_is_no_room_for_one_slot_the_request_fails_clearly(engines):
-    engine = engines(FullDevice(room=0, at="step").make(), slots=4)
-
-    with pytest.raises(EngineFailed):
-        submit(engine).result(5)
-    assert engine.slots() == {"toy": (0, 1)}
-    assert (engine.waiting, engine.ailment()) == (0, None)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
@@ -555,3 +503,117 @@ def test_a_listener_that_fails_fails_its_own_request_and_no_other(engines):
     with pytest.raises(EngineFailed):
         submit(engine, listener=lambda *told: 1 / 0).result(5)
     assert submit(engine, accept(2)).result(5).halted_by == "verified"
+
+
+def test_a_slot_is_freed_once_where_a_request_leaves_after_one_of_its_samples_has_ended(engines):
+    """Sample 0 has given up while a step of it is in flight; then the caller goes."""
+    gave_up, entered, release = threading.Event(), threading.Event(), threading.Event()
+
+    def before(slots):
+        if not entered.is_set() and max(model.pools[0].held[slot][1] for slot in slots) == 2:
+            entered.set()
+            release.wait(5)
+
+    def answer(sample, step):
+        return 5 if sample == 0 else step + 10 * sample
+
+    def listen(sample, step, record):
+        if (sample, step) == (1, 2):
+            gave_up.set()
+
+    model = Counting(ahead=1, halting=Halting(same_answer=2), before=before, answer=answer)
+    engine = engines(model, workers=2, slots=16)
+    leaving = submit(engine, samples=2, max_steps=50, listener=listen)
+    assert entered.wait(5)
+    release.set()
+    assert gave_up.wait(5)
+    leaving.cancel()
+    model.answer = Counting.answer
+    following = [submit(engine, accept(9), max_steps=9, seed=seed) for seed in range(20)]
+
+    assert [len(future.result(5).records) for future in following] == [9] * 20
+    assert engine.slots() == {"toy": (0, 16)}
+
+
+def test_at_the_deadline_the_verdicts_of_an_incomplete_round_count(engines):
+    """Two of four samples have taken their first step then."""
+    clock = Clock()
+
+    def before(slots):
+        clock.now += 1
+
+    model = Counting(before=before, rows_at_once=1)
+    outcome = submit(engines(model, clock=clock), accept(11), samples=4, timeout_seconds=1.5).result(5)
+
+    assert (outcome.halted_by, outcome.sample, outcome.answer.verdict.valid) == ("deadline", 1, True)
+
+
+def test_a_step_that_hangs_is_an_ailment_though_nobody_waits_for_it_any_more(engines):
+    clock, entered, release = Clock(), threading.Event(), threading.Event()
+
+    def before(slots):
+        entered.set()
+        release.wait(5)
+
+    engine = engines(Counting(before=before), clock=clock)
+    future = submit(engine, timeout_seconds=1e9)
+    assert entered.wait(5)
+    future.cancel()
+    with pytest.raises(DeadlineExceeded):  # one more, so that the engine has seen the first one go
+        submit(engine, timeout_seconds=0.0).result(5)
+    clock.now += STALLED_AFTER_SECONDS + 1
+
+    assert "no step for 31 s" in engine.ailment()
+    release.set()
+
+
+def test_requests_of_many_samples_leave_a_quarter_of_the_slots_to_the_others(engines):
+    entered, release = threading.Event(), threading.Event()
+
+    def before(slots):
+        entered.set()
+        release.wait(5)
+
+    engine = engines(Counting(before=before))
+    many = [submit(engine, samples=64, problem=problem_of(50 + number), max_steps=2) for number in range(4)]
+    single = submit(engine, accept(1))
+    assert entered.wait(5)
+    while engine.waiting > 1:
+        release.wait(0.001)
+    used = engine.slots()
+    release.set()
+
+    assert used == {"toy": (3 * 16 + 1, 64)}
+    assert single.result(5).halted_by == "verified"
+    assert [future.result(5).halted_by for future in many] == ["max_steps"] * 4
+
+
+def test_a_request_of_many_samples_is_not_passed_for_ever_by_smaller_ones():
+    """A stream of eight-lane jobs would always hold more than there must be left for sixteen lanes."""
+    slots = ModelSlots(Counting(), 64)
+
+    def job(samples):
+        return Job("toy", PROBLEM, PROBLEM.size, PROBLEM, accept(), 8, samples, 0, 9.0, 0.0)
+
+    running = [job(8) for _ in range(6)]
+    large, small, single = job(16), job(8), job(1)
+    slots.waiting.extend([*running, large, small, single])
+    while (entering := slots.next_to_enter()) is not None:
+        slots.enter(entering)
+    assert list(slots.waiting) == [large, small]
+
+    slots.leave(running[0])
+    assert slots.next_to_enter() is None  # the small one would fit
+    slots.leave(running[1])
+    assert slots.next_to_enter() is large
+
+
+@pytest.mark.parametrize(("ahead", "workers"), [(0, usable_cores()), (1, 2)])
+def test_a_cpu_gets_a_worker_for_each_core_and_a_gpu_two(ahead, workers):
+    before = threading.active_count()
+    engine = Engine([Counting(ahead=ahead)])
+    engine.start()
+    try:
+        assert threading.active_count() - before == workers + 1
+    finally:
+        engine.stop()

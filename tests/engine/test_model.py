@@ -48,7 +48,7 @@ def test_a_request_gets_the_same_answer_alone_in_a_crowd_and_in_another_slot(mod
 
     def ask(engine, problem, seed):
         return engine.submit(
-            task, problem, lambda choice: WRONG, max_steps=4, samples=3, seed=seed, timeout_seconds=60.0
+            engine.arrange(task, problem), lambda choice: WRONG, max_steps=4, samples=3, seed=seed, timeout_seconds=60.0
         )
 
     def seen(outcome):
@@ -93,6 +93,31 @@ def test_entering_and_leaving_touch_their_own_slots_only(model, registry):
         shared.step([0])
         first, second = alone.step([1]).read(), shared.step([1]).read()
         assert first.q_halt_logits == second.q_halt_logits
+
+
+def test_who_enters_while_all_slots_are_stepped_begins_as_if_alone(model, registry):
+    """How a GPU steps; the engine's thread writes slots that the step under way was not asked for."""
+    (one,) = problems(registry, "rollout", 8, 1)
+    bucket = model.bucket(one)
+    arranged = model.arrange(one, bucket)
+    alone, shared = (StructuredPool(model, bucket, 3, whole=True) for _ in range(2))
+    for pool in (alone, shared):
+        pool.enter([0], arranged, [NoiseStream(0, 0)])
+    refine = shared._refine
+
+    def entered_meanwhile(inputs, carry, into):
+        refined = refine(inputs, carry, into)
+        shared.enter([1], arranged, [NoiseStream(0, 1)])
+        return refined
+
+    shared._refine = entered_meanwhile
+    shared.step([0])
+    shared._refine = refine
+    alone.step([0])
+    alone.enter([1], arranged, [NoiseStream(0, 1)])
+
+    one, other = alone.step([0, 1]).read(), shared.step([0, 1]).read()
+    assert (one.q_halt_logits == other.q_halt_logits).all()
 
 
 def test_another_seed_disturbs_all_samples_but_the_first(model, registry):

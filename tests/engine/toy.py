@@ -10,8 +10,20 @@ from agent_reasoning.engine.halting import Halting
 from agent_reasoning.engine.pool import Refined
 from agent_reasoning.problem import Problem, Verdict
 
-PROBLEM = Problem(np.ones((1, 100), bool), np.zeros(1, np.int64))
-OTHER_BUCKET = Problem(np.ones((1, 99), bool), np.zeros(1, np.int64))
+
+def problem_of(candidates):
+    """Each number has a bucket of its own."""
+    return Problem(np.ones((1, candidates), bool), np.zeros(1, np.int64))
+
+
+PROBLEM, OTHER_BUCKET = problem_of(100), problem_of(99)
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
 
 
 @dataclass(frozen=True)
@@ -81,7 +93,7 @@ def accept(*answers):
 
 def submit(engine, verify=accept(), problem=PROBLEM, **options):
     options = {"max_steps": 8, "samples": 1, "seed": 0, "timeout_seconds": 30.0} | options
-    return engine.submit("toy", problem, verify, **options)
+    return engine.submit(engine.arrange("toy", problem), verify, **options)
 
 
 def told(outcome):

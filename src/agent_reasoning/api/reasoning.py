@@ -1,7 +1,8 @@
 """POST /reason, and what can be asked there: /tasks and /models."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from contextlib import aclosing
 from typing import Annotated, Any, TypeVar
 
 import structlog
@@ -82,13 +83,14 @@ async def disconnected(request: Request) -> None:
 
 
 async def streamed(
-    answers: AsyncIterator[StreamedStep | ReasonResponse], first: StreamedStep | ReasonResponse, request_id: str
+    answers: AsyncGenerator[StreamedStep | ReasonResponse], first: StreamedStep | ReasonResponse, request_id: str
 ) -> AsyncIterator[ServerSentEvent]:
     """`step` for each refinement step, then one `result` or `error`."""
     try:
-        yield event(first)
-        async for answer in answers:
-            yield event(answer)
+        async with aclosing(answers):  # a reader that leaves takes its problem off the engine
+            yield event(first)
+            async for answer in answers:
+                yield event(answer)
     except Exception as error:
         if not isinstance(error, ReasoningError):
             log.exception("stream.failed")
@@ -107,6 +109,7 @@ async def stream(service: ReasoningService, body: ReasonRequest, request: Reques
     answers = service.stream(body, request_id)
     first = await unless_gone(anext(answers), request)
     if first is None:
+        await answers.aclose()
         return GONE
     return EventSourceResponse(streamed(answers, first, request_id), ping=HEARTBEAT_SECONDS)
 
@@ -115,12 +118,12 @@ async def unless_gone(answer: Awaitable[Answered], request: Request) -> Answered
     """The answer; None where the client has left before. Its problem is then taken off the engine."""
     answering = asyncio.ensure_future(answer)
     gone = asyncio.ensure_future(disconnected(request))
-    await asyncio.wait({answering, gone}, return_when=asyncio.FIRST_COMPLETED)
-    gone.cancel()
-    if not answering.done():
-        answering.cancel()
-        return None
-    return await answering
+    try:
+        await asyncio.wait({answering, gone}, return_when=asyncio.FIRST_COMPLETED)
+        return await answering if answering.done() else None
+    finally:
+        gone.cancel()
+        answering.cancel()  # which does nothing to one that is done
 
 
 @router.post("/reason", response_model=ReasonResponse, responses=REASON_ERRORS, openapi_extra=BODY, tags=["reasoning"])

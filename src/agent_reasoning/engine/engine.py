@@ -1,7 +1,7 @@
-"""Continuous batching: one thread a device steps trajectories of all models, each as soon as it may go on.
+"""Continuous batching: one thread a device decides, for all models in turn, which trajectories step next and which end.
 
-A tick is one refinement step for some slots of one pool. Jobs take turns, so that one with many samples or steps
-shares with the others; a trajectory that ends leaves its slot, and who waits for one enters before the next tick.
+A tick is one refinement step for some slots of one pool, given to a worker. A trajectory that ends leaves its slot, and
+who waits for one enters before the next tick.
 The engine knows problems and a `verify` callable, and no task by name.
 """
 
@@ -9,23 +9,24 @@ import contextlib
 import queue
 import threading
 import time
-from collections import deque
+import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import structlog
 
+from agent_reasoning.engine.cores import usable_cores
 from agent_reasoning.engine.halting import HaltedBy
-from agent_reasoning.engine.job import Job, Judged, Listener, Outcome, Pending, Trajectory
+from agent_reasoning.engine.job import Arranged, Job, Judged, Listener, Outcome, Pending, Trajectory
 from agent_reasoning.engine.pool import Choice, out_of_memory
 from agent_reasoning.engine.slots import ModelSlots, Served
-from agent_reasoning.engine.workers import InFlight, Judgement, Workers
+from agent_reasoning.engine.turns import Turns
+from agent_reasoning.engine.workers import Judgement, Workers
 from agent_reasoning.errors import DeadlineExceeded, EngineFailed, NotReady, Overloaded, ReasoningError
 from agent_reasoning.problem import Problem, Verdict
 
 STALLED_AFTER_SECONDS = 30.0
-FAIR_SHARE = 4
 SLOTS = 64
 
 log = structlog.get_logger("agent_reasoning.engine")
@@ -54,14 +55,18 @@ Message = Arrived | Gone | Judgement | Literal["stop"]
 
 
 class Engine:
-    """Start it, submit jobs, stop it. `clock` is an argument so that tests own the time."""
+    """Start it, submit jobs, stop it.
+
+    `workers`: threads that step; a CPU is best served by one for each core, a GPU by two. `clock` is an argument so that
+    tests own the time.
+    """
 
     def __init__(
         self,
         models: Iterable[Served],
         *,
         slots: int = SLOTS,
-        workers: int = 1,
+        workers: int | None = None,
         max_queue: int = 256,
         observe: Callable[[TickReport], None] = lambda report: None,
         clock: Callable[[], float] = time.monotonic,
@@ -73,12 +78,13 @@ class Engine:
         self._clock = clock
         self._entry = threading.Lock()
         self._waiting = 0  # jobs without a slot
-        self._turns: deque[Job] = deque()  # jobs with a step to take, in the order of their turns
-        self._ticks = 0
+        self._turns = Turns()
+        self._admitting = False
         self._busy_since: float | None = None  # the last tick or verdict while there is work
         self._stopping = False
         ahead = any(slots.model.ahead for slots in self._models.values())
-        self._workers = Workers(max(2, workers) if ahead else workers, ordered=ahead, deliver=self._inbox.put)
+        count = workers or (2 if ahead else usable_cores())
+        self._workers = Workers(count, ordered=ahead, deliver=self._inbox.put)
         self._free_workers = self._workers.count
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
@@ -94,10 +100,15 @@ class Engine:
         self._thread.join(timeout_seconds)
         self._workers.join(timeout_seconds)  # an interpreter that ends while a thread is inside torch is aborted
 
+    def arrange(self, task: str, problem: Problem) -> Arranged:
+        """Get a problem ready for the task's model, in any thread; it takes milliseconds where the problem is large."""
+        model = self._models[task].model
+        bucket = model.bucket(problem)
+        return Arranged(task, problem, bucket, model.arrange(problem, bucket))
+
     def submit(
         self,
-        task: str,
-        problem: Problem,
+        arranged: Arranged,
         verify: Callable[[Choice], Verdict],
         *,
         max_steps: int,
@@ -112,10 +123,8 @@ class Engine:
         The future raises DeadlineExceeded if the deadline passes before the first step. Cancelling it frees the job's
         slots before the next tick.
         """
-        model = self._models[task].model
         now = self._clock()
-        bucket = model.bucket(problem)
-        job = Job(task, problem, bucket, model.arrange(problem, bucket), verify, max_steps, samples, seed,
+        job = Job(arranged.task, arranged.problem, arranged.bucket, arranged.inputs, verify, max_steps, samples, seed,
                   now + timeout_seconds, now, listener)  # fmt: skip
         with self._entry:
             if self._stopping or not self._thread.is_alive():
@@ -155,7 +164,10 @@ class Engine:
         try:
             while not (self._stopping and self._idle()):
                 self._receive()
-                self._busy_since = None if self._idle() else self._busy_since or self._clock()
+                hung = (
+                    self._free_workers < self._workers.count
+                )  # as far as is known; so it would be with nobody waiting
+                self._busy_since = None if self._idle() and not hung else self._busy_since or self._clock()
                 while self._turns and self._free_workers:
                     self._tick()
         finally:
@@ -174,7 +186,8 @@ class Engine:
             message = self._inbox.get()
             left += [message.job] if isinstance(message, Arrived) else []
         for job in left:
-            _settle(job, EngineFailed("The engine has died; the service must be restarted."))
+            with contextlib.suppress(Exception):  # of one job; the others must hear of it, too
+                job.settle(EngineFailed("The engine has died; the service must be restarted."))
 
     def _receive(self) -> None:
         """Take in what has come; wait for something where there is no step to take."""
@@ -189,7 +202,7 @@ class Engine:
             self._handle(self._inbox.get(timeout=timeout))
 
     def _next_deadline(self) -> float | None:
-        deadlines = [job.deadline for slots in self._models.values() for job in slots.running]
+        deadlines = [job.deadline for slots in self._models.values() for job in (*slots.running, *slots.waiting)]
         return max(0.001, min(deadlines) - self._clock()) if deadlines else None
 
     def _end_overdue(self) -> None:
@@ -199,6 +212,12 @@ class Engine:
                 self._end_at_deadline(job)
 
     def _end_at_deadline(self, job: Job) -> None:
+        try:
+            for judged in job.of_incomplete_rounds():
+                self._record(judged)
+        except Exception as error:  # of a confidence map or a listener
+            self._fail(job, error)
+            return
         if any(trajectory.records for trajectory in job.tried):
             self._finish(job, self._outcome(job, "deadline"))
         else:
@@ -215,16 +234,22 @@ class Engine:
 
     def _admit(self, task: str) -> None:
         """Give free slots to those who wait for them."""
-        slots = self._models[task]
-        while (job := slots.next_to_enter()) is not None:
-            self._count_waiting(-1)
-            job.begun = self._clock()
-            try:
-                slots.enter(job)
-            except Exception as error:
-                self._recover([job], error)
-                return  # which has admitted whoever it could
-            self._go_on(job)
+        if self._admitting:
+            return  # the loop below is under way, and will see what has changed
+        self._admitting = True
+        try:
+            slots = self._models[task]
+            while (job := slots.next_to_enter()) is not None:
+                self._count_waiting(-1)
+                job.begun = self._clock()
+                try:
+                    slots.enter(job)
+                except Exception as error:
+                    self._recover([job], error)
+                else:
+                    self._go_on(job)
+        finally:
+            self._admitting = False
 
     def _count_waiting(self, change: int) -> None:
         with self._entry:
@@ -232,73 +257,50 @@ class Engine:
 
     def _go_on(self, job: Job) -> None:
         """Give the job a turn if it has a step to take."""
-        had_turn = bool(job.to_step)
         job.start_round(self._models[job.task].model.ahead)
-        if job.to_step and not had_turn:
-            self._turns.append(job)
-
-    def _next_turn(self) -> Job:
-        """Who came first, so that the slowest are not slower still; but one turn in FAIR_SHARE is for who has waited
-        longest for one, so that a job of many samples or steps cannot keep the others from theirs."""
-        self._ticks += 1
-        if self._ticks % FAIR_SHARE == 0:
-            return self._turns[0]
-        return min(self._turns, key=lambda job: (job.samples > 1, job.queued))
+        if job.to_step:
+            self._turns.add(job)
 
     def _tick(self) -> None:
-        """One step for the job whose turn it is, and for others of its pool as far as there is room."""
-        first = self._next_turn()
-        pool = self._models[first.task].pool(first)
-        rows: list[InFlight] = []
-        others = (job for job in self._turns if job.task == first.task and job.bucket == first.bucket)
-        sharing = deque([first, *(job for job in others if job is not first)])
-        while sharing and len(rows) < pool.rows_at_once:
-            job = sharing.popleft()
-            trajectory = job.to_step.popleft()
-            trajectory.launched += 1
-            trajectory.in_flight += 1
-            rows.append(InFlight(job, trajectory, job.round))
-            if job.to_step:
-                sharing.append(job)
-        rows.sort(key=lambda row: row.trajectory.slot)
-        stepped = list(dict.fromkeys(row.job for row in rows))
-        for job in stepped:
-            self._turns.remove(job)
+        pool, rows = self._turns.take(lambda job: self._models[job.task].pool(job))
         self._free_workers -= 1
         self._workers.step(pool, rows)
-        for job in stepped:
-            if job.to_step:
-                self._turns.append(job)
-            else:
-                self._go_on(job)
+        for job in dict.fromkeys(row.job for row in rows):
+            self._go_on(job)
 
     def _take_in(self, judgement: Judgement) -> None:
         """A step has come back, with verdicts."""
         self._free_workers += 1
         self._busy_since = self._clock()
-        jobs = list(dict.fromkeys(row.job for row in judgement.rows))
-        slots = self._models[jobs[0].task]
+        task = judgement.rows[0].job.task
+        slots = self._models[task]
         freed = [slots.returned(row.trajectory) for row in judgement.rows]
         if any(freed):
-            self._admit(jobs[0].task)
+            self._admit(task)
+        # A job that has ended, or started afresh since, has no use for what comes of it.
+        live = {
+            row.trajectory: row.job for row in judgement.rows if self._runs(row.job) and row.trajectory in row.job.tried
+        }
         if judgement.failure is not None:
-            self._recover([job for job in jobs if self._runs(job)], judgement.failure)
+            self._recover(list(dict.fromkeys(live.values())), judgement.failure)
             return
-        self._observe(TickReport(jobs[0].task, len(judgement.rows), judgement.seconds))
-        for job, error in judgement.broken:
-            self._fail(job, error)
+        self._observe(TickReport(task, len(judgement.rows), judgement.seconds))
+        for row, error in judgement.broken:
+            if row.trajectory in live:
+                self._fail(row.job, error)
         for judged in judgement.judged:
-            # A job that has ended, or started afresh since, has no use for it.
-            if self._runs(judged.job) and judged.job.awaits(judged):
+            if judged.trajectory in live and self._runs(judged.job):
                 judged.job.arrived[judged.round].append(judged)
-        for job in jobs:
+                judged.job.future.begun = True
+        for job in dict.fromkeys(live.values()):
             try:
                 self._follow_up(job)
             except Exception as error:  # of a confidence map or a listener: one request's, not the engine's
                 self._fail(job, error)
 
     def _follow_up(self, job: Job) -> None:
-        self._replace_the_leaving(job)
+        if self._runs(job):
+            self._replace_the_leaving(job)
         while self._runs(job) and (arrived := job.next_complete()) is not None:
             self._decide(job, arrived)
         if self._runs(job):
@@ -309,29 +311,31 @@ class Engine:
 
     def _decide(self, job: Job, round: Sequence[Judged]) -> None:
         """All verdicts of a round are in: who ends, and does the job?"""
-        slots = self._models[job.task]
-        model = slots.model
         ended: list[Trajectory] = []
-        for judged in sorted(round, key=lambda judged: judged.trajectory.sample):
-            trajectory = judged.trajectory
-            if trajectory.halted_by is not None:
-                continue  # it ran ahead of its own end
-            step = len(trajectory.records) + 1
-            trajectory.record(judged.choice, model.confidence(judged.q_halt_logit, step), judged.verdict)
-            job.tell(trajectory)
-            trajectory.halted_by = model.halting.decide(trajectory.records, job.max_steps)
-            if trajectory.halted_by is not None:
-                trajectory.last_round = judged.round
-                ended.append(trajectory)
-        job.future.begun = True
+        for judged in round:
+            if self._record(judged) and judged.trajectory.halted_by is not None:
+                judged.trajectory.last_round = judged.round
+                ended.append(judged.trajectory)
         if any(trajectory.halted_by == "verified" for trajectory in ended):
             self._finish(job, self._outcome(job))
             return
         for trajectory in ended:
             job.end(trajectory)
+        if not job.to_step:
+            self._turns.drop(job)
         self._replace_the_leaving(job)
-        if not job.lanes and not job.leaving:
+        if self._runs(job) and not job.lanes and not job.leaving:
             self._finish(job, self._outcome(job))
+
+    def _record(self, judged: Judged) -> bool:
+        """False for a step that ran ahead of its trajectory's end, or of one whose verdict is not in yet."""
+        job, trajectory, model = judged.job, judged.trajectory, self._models[judged.job.task].model
+        if trajectory.halted_by is not None or judged.step != len(trajectory.records) + 1:
+            return False
+        trajectory.record(judged.choice, model.confidence(judged.q_halt_logit, judged.step), judged.verdict)
+        job.tell(trajectory)
+        trajectory.halted_by = model.halting.decide(trajectory.records, job.max_steps)
+        return True
 
     def _replace_the_leaving(self, job: Job) -> None:
         """Give the slots of trajectories that have ended to the job's next samples, else to whom they may serve."""
@@ -358,9 +362,8 @@ class Engine:
         if job in slots.waiting:
             self._count_waiting(-1)
         slots.leave(job)
-        if job in self._turns:
-            self._turns.remove(job)
-        _settle(job, result)
+        self._turns.drop(job)
+        job.settle(result)
         self._admit(job.task)
 
     def _fail(self, job: Job, error: Exception) -> None:
@@ -369,28 +372,25 @@ class Engine:
         self._finish(job, failure)
 
     def _recover(self, jobs: Sequence[Job], error: Exception) -> None:
-        """A step, or the making of slots, has failed. Where memory ran out: half the slots, and the jobs of that
-        bucket again from their start. Else the jobs fail, and the engine goes on with the others."""
+        """A step, or the making of slots, has failed. Where memory ran out: the slots that nobody uses are given back,
+        or else there are half as many; and the jobs of that bucket begin again. Else the jobs fail, and the engine goes
+        on with the others."""
         if not jobs:
             return
         slots = self._models[jobs[0].task]
-        if not out_of_memory(error) or slots.slots == 1:
+        lacked_memory = out_of_memory(error)
+        given_back = sum(others.give_back_unused() for others in self._models.values()) if lacked_memory else 0
+        if not lacked_memory or (slots.slots == 1 and not given_back):
             for job in jobs:
                 self._fail(job, error)
             return
-        again = slots.halve(jobs[0].bucket)
-        log.warning("engine.slots_halved", task=jobs[0].task, slots=slots.slots, restarted=len(again))
+        traceback.clear_frames(error.__traceback__)  # they hold tensors
+        if not given_back:
+            slots.halve()
+        again = slots.vacate(jobs[0].bucket)
+        log.warning("engine.out_of_memory", task=jobs[0].task, slots=slots.slots, pools_given_back=given_back,
+                    restarted=len(again))  # fmt: skip
         self._count_waiting(len(again))
-        self._turns = deque(job for job in self._turns if job not in again)
+        for job in again:
+            self._turns.drop(job)
         self._admit(jobs[0].task)
-
-
-def _settle(job: Job, result: Outcome | ReasoningError) -> None:
-    # The future stays pending until here: a running one can no longer be cancelled, and the engine would go on
-    # with a problem nobody waits for.
-    if job.future.done() or not job.future.set_running_or_notify_cancel():
-        return
-    if isinstance(result, ReasoningError):
-        job.future.set_exception(result)
-    else:
-        job.future.set_result(result)

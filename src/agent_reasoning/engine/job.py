@@ -5,7 +5,7 @@ by it, lowest sample first: so the outcome follows from the request alone, not f
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 
 from agent_reasoning.engine.halting import HaltedBy, best_step
 from agent_reasoning.engine.pool import Choice
+from agent_reasoning.errors import ReasoningError
 from agent_reasoning.problem import Problem, Verdict
 
 
@@ -45,7 +46,7 @@ class Outcome:
 
 
 class Pending(Future["Outcome"]):
-    """A result to come. `begun`: the first step is done, so that a deadline gives the best so far and no error."""
+    """A result to come. `begun`: a first step is done, so that a deadline gives the best so far and no error."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,12 +57,22 @@ Listener = Callable[[int, int, StepRecord], None]
 """Told sample, step (from 1) and record, on the engine's thread: it must hand on and return."""
 
 
+@dataclass(frozen=True, slots=True)
+class Arranged:
+    """A problem as the model that will take it reads it."""
+
+    task: str
+    problem: Problem
+    bucket: Any
+    inputs: Any
+
+
 @dataclass(eq=False, slots=True)
 class Trajectory:
     sample: int
     slot: int
     first_round: int
-    bucket: Any = None  # where its slot is
+    free: list[int] = field(default_factory=list)  # where its slot goes when it is free
     launched: int = 0  # steps started
     in_flight: int = 0  # of these, how many have not come back
     released: bool = False  # its slot is to be free as soon as nothing of it is in flight
@@ -85,6 +96,7 @@ class Judged:
     job: "Job"
     trajectory: Trajectory
     round: int
+    step: int  # of the trajectory, from 1
     choice: Choice
     q_halt_logit: float
     verdict: Verdict
@@ -120,6 +132,7 @@ class Job:
 
     @property
     def tried(self) -> list[Trajectory]:
+        """All that have had a slot, since the last restart."""
         return [*self.ended, *self.leaving, *self.lanes]
 
     def restart(self) -> None:
@@ -144,18 +157,18 @@ class Job:
         self.expected[number] = len(lanes)
         self.to_step.extend(lanes)
 
-    def awaits(self, judged: Judged) -> bool:
-        """Not so after a restart: its trajectories are others."""
-        return judged.trajectory in self.tried
-
     def next_complete(self) -> list[Judged] | None:
-        """The verdicts of the next round, once they are all in."""
+        """The verdicts of the next round, lowest sample first, once they are all in."""
         number = self.concluded + 1
         if number > self.round or len(self.arrived[number]) < self.expected[number]:
             return None
         self.concluded = number
         del self.expected[number]
-        return self.arrived.pop(number)
+        return _by_sample(self.arrived.pop(number))
+
+    def of_incomplete_rounds(self) -> list[Judged]:
+        """The verdicts that are in although others of their round are not."""
+        return [judged for _, arrived in sorted(self.arrived.items()) for judged in _by_sample(arrived)]
 
     def end(self, trajectory: Trajectory) -> None:
         """It takes no further step."""
@@ -171,6 +184,17 @@ class Job:
             self.told[trajectory.sample] = step
             self.listener(trajectory.sample, step, trajectory.records[-1])
 
+    def settle(self, result: Outcome | ReasoningError) -> None:
+        """Tell who waits, once."""
+        # The future stays pending until here: a running one can no longer be cancelled, and the engine would go on
+        # with a problem nobody waits for.
+        if self.future.done() or not self.future.set_running_or_notify_cancel():
+            return
+        if isinstance(result, ReasoningError):
+            self.future.set_exception(result)
+        else:
+            self.future.set_result(result)
+
     def outcome(self, halted_by: HaltedBy | None, applications_per_step: int, now: float) -> Outcome:
         """`halted_by`: why the job ends, where it is not its trajectories' own reason."""
         tried = sorted((item for item in self.tried if item.records), key=lambda item: item.sample)
@@ -184,6 +208,10 @@ class Job:
             self.begun - self.queued,
             now - self.begun,
         )
+
+
+def _by_sample(judged: Iterable[Judged]) -> list[Judged]:
+    return sorted(judged, key=lambda each: each.trajectory.sample)
 
 
 def _merit(trajectory: Trajectory) -> tuple[bool, float, int, float]:

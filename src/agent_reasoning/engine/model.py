@@ -65,7 +65,6 @@ class Refinement:
         buckets = [model.bucket(problem) for problem in problems]
         alike = {bucket: [row for row, other in enumerate(buckets) if other == bucket] for bucket in buckets}
         self._cells = max(problem.size[0] for problem in problems)
-        self._places: list[tuple[Pool, int]] = []  # a pool and a slot for each row
         places: dict[int, tuple[Pool, int]] = {}
         for bucket, rows in alike.items():
             while rows:
@@ -75,7 +74,7 @@ class Refinement:
                     pool.enter([slot], model.arrange(problems[row], bucket), [stream])
                     places[row] = pool, slot
                 rows = rows[pool.capacity :]
-        self._places = [places[row] for row in range(len(problems))]
+        self._places = [places[row] for row in range(len(problems))]  # a pool and a slot for each row
 
     def step(self) -> Refined:
         """One supervision step for every row. Choices beyond a row's own cells mean nothing."""

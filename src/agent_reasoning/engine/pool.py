@@ -87,14 +87,14 @@ class TensorPool(ABC):
 
     @torch.inference_mode()
     def enter(self, slots: Sequence[int], arranged: Any, streams: Sequence[NoiseStream]) -> None:
+        self._use_threads()
         for slot, stream in zip(slots, streams, strict=True):
             self._z_H[slot], self._z_L[slot] = self._put(slot, arranged, stream)
             self._steps[slot], self._streams[slot] = 0, stream
 
     @torch.inference_mode()
     def step(self, slots: Sequence[int]) -> Ticket:
-        if torch.get_num_threads() != self._threads:
-            torch.set_num_threads(self._threads)
+        self._use_threads()
         for slot in slots:
             self._steps[slot] += 1
         keys = [self._streams[slot].key(self._steps[slot]) if self._noise else 0 for slot in slots]
@@ -107,16 +107,19 @@ class TensorPool(ABC):
             self._z_H[rows], self._z_L[rows] = into
         return ticket(choices, q_halt_logits, None)
 
+    def _use_threads(self) -> None:
+        """Of the calling thread, as torch keeps it."""
+        if torch.get_num_threads() != self._threads:
+            torch.set_num_threads(self._threads)
+
     def _step_all(self, keys: Mapping[int, int]) -> tuple[Tensor, Tensor]:
         """Every slot takes the step, and those with a key keep it."""
         z_H, z_L = disturbed(self._z_H, self._z_L, self._noise, [keys.get(slot, 0) for slot in range(self.capacity)])
         into = torch.empty_like(self._z_H), torch.empty_like(self._z_L)
         choices, q_halt_logits = self._refine(self._inputs(slice(None)), (z_H, z_L), into)
-        asked = torch.zeros((self.capacity, *[1] * (z_H.ndim - 1)), dtype=torch.bool)
-        asked[list(keys)] = True
-        asked = asked.to(self._device, non_blocking=True)
-        self._z_H.copy_(torch.where(asked, into[0], self._z_H))
-        self._z_L.copy_(torch.where(asked, into[1], self._z_L))
+        asked = torch.tensor(list(keys)).to(self._device, non_blocking=True)
+        for stored, stepped in zip((self._z_H, self._z_L), into, strict=True):
+            stored.index_copy_(0, asked, stepped[asked])  # no other row: another thread may just have begun there
         return choices, q_halt_logits
 
     def _carry(self, rows: Rows) -> Carry:

@@ -68,27 +68,27 @@ class ModelSlots:
     def pool(self, job: Job) -> Pool:
         return self._buckets[job.bucket].pool
 
-    def _lanes(self, job: Job, pool: Pool) -> int:
-        return max(1, min(job.samples, self.slots // 4, pool.capacity // 2))
+    def _lanes(self, job: Job, capacity: int) -> int:
+        return max(1, min(job.samples, self.slots // 4, capacity // 2))
 
     def next_to_enter(self) -> Job | None:
         """The first for whom there is room, taken from those who wait. Who waits for a full bucket lets others pass,
-        but none of its own bucket; who waits for slots at large lets nobody pass, or a steady stream would keep it
-        out for ever."""
+        but none of its own bucket; who waits for lanes lets those with one sample pass; who waits for slots at large
+        lets nobody pass. Otherwise a steady stream would keep it out for ever."""
         full: set[Hashable] = set()
+        lanes_awaited = False
         for job in self.waiting:
             if job.bucket in full:
                 continue
             bucket = self._buckets.get(job.bucket)
-            if bucket is not None:  # a new bucket has room; how large it is, its making says
-                lanes = self._lanes(job, bucket.pool)
-                if lanes > 1 and self._used_by_many + lanes > self.slots * 3 // 4:
-                    continue
-                if lanes > len(bucket.free):
-                    full.add(job.bucket)
-                    continue
-            else:
-                lanes = min(job.samples, max(1, self.slots // 4))
+            # A new bucket has room; if it has less than this, its making will say so.
+            lanes = self._lanes(job, self.slots if bucket is None else bucket.pool.capacity)
+            if lanes > 1 and (lanes_awaited or self._used_by_many + lanes > self.slots * 3 // 4):
+                lanes_awaited = True
+                continue
+            if bucket is not None and lanes > len(bucket.free):
+                full.add(job.bucket)
+                continue
             if self._used + lanes > self.slots:
                 return None
             self.waiting.remove(job)
@@ -101,11 +101,12 @@ class ModelSlots:
         self.running.add(job)
         bucket = self._buckets.get(job.bucket)
         if bucket is None:
-            self._give_back()
+            while len(self._buckets) >= MOST_POOLS and self.give_back_unused(1):
+                pass
             pool = self.model.pool(job.bucket, self.slots)
             bucket = self._buckets[job.bucket] = Bucket(pool, list(range(pool.capacity))[::-1])
         self._buckets.move_to_end(job.bucket)
-        lanes = self._lanes(job, bucket.pool)
+        lanes = self._lanes(job, bucket.pool.capacity)
         job.in_lanes = lanes > 1
         self._used += lanes
         self._used_by_many += lanes if job.in_lanes else 0
@@ -124,11 +125,12 @@ class ModelSlots:
         # Listed before the tensors are written, so that a failure there finds the slots and frees them.
         for sample, slot in zip(samples, slots, strict=True):
             joins = max(first_round, self.model.halting.first_round(sample))
-            job.lanes.append(Trajectory(sample, slot, joins, bucket))
+            job.lanes.append(Trajectory(sample, slot, joins, bucket.free))
         bucket.pool.enter(slots, job.arranged, [NoiseStream(job.seed, sample) for sample in samples])
 
     def release(self, job: Job, trajectory: Trajectory) -> None:
         """A lane less. Its slot is free once nothing of it is in flight: a step must not write into another's."""
+        assert not trajectory.released
         self._used_by_many -= job.in_lanes
         trajectory.released = True
         self._free(trajectory)
@@ -141,7 +143,7 @@ class ModelSlots:
     def _free(self, trajectory: Trajectory) -> bool:
         if not trajectory.released or trajectory.in_flight:
             return False
-        trajectory.bucket.free.append(trajectory.slot)
+        trajectory.free.append(trajectory.slot)
         self._used -= 1
         return True
 
@@ -154,20 +156,23 @@ class ModelSlots:
         elif job in self.waiting:
             self.waiting.remove(job)
 
-    def halve(self, bucket: Hashable) -> list[Job]:
-        """The device has no room for this many slots: half of them from now on, and the bucket's jobs from their
-        start. Returns those jobs."""
+    def vacate(self, bucket: Hashable) -> list[Job]:
+        """Give the bucket's pool back; its jobs, which are returned, wait again and begin from their start."""
         again = sorted((job for job in self.running if job.bucket == bucket), key=lambda job: job.queued, reverse=True)
         for job in again:
             self.leave(job)
             job.restart()
             self.waiting.appendleft(job)
         self._buckets.pop(bucket, None)
-        self.slots //= 2
         return again
 
-    def _give_back(self) -> None:
-        for name in [name for name, bucket in self._buckets.items() if not bucket.used]:
-            if len(self._buckets) < MOST_POOLS:
-                break
+    def halve(self) -> None:
+        """Pools that are made from now on have half as many slots, and all together hold no more trajectories."""
+        self.slots //= 2
+
+    def give_back_unused(self, most: int = MOST_POOLS) -> int:
+        """Pools that nobody uses, the longest unused first. Returns how many there were."""
+        unused = [name for name, bucket in self._buckets.items() if not bucket.used][:most]
+        for name in unused:
             del self._buckets[name]
+        return len(unused)

@@ -18,15 +18,16 @@ class InFlight:
     job: Job
     trajectory: Trajectory
     round: int
+    step: int  # of the trajectory, from 1
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What came of one step: verdicts, the jobs whose verifier failed, or the failure of the whole step."""
+    """What came of one step: verdicts, the rows whose verifier failed, or the failure of the whole step."""
 
     rows: Sequence[InFlight]
     judged: Sequence[Judged]
-    broken: Sequence[tuple[Job, Exception]]
+    broken: Sequence[tuple[InFlight, Exception]]
     failure: Exception | None
     seconds: float  # from the step's start until its answers could be read
 
@@ -62,16 +63,21 @@ class Workers:
         self._inbox.put((pool, rows))
 
     def _run(self) -> None:
-        while True:
-            with self._turn:
-                item = self._inbox.get()
-                if item is None:
-                    self._inbox.put(None)  # for the other threads
-                    return
-                pool, rows = item
-                begun = monotonic()
-                ticket = start(pool, rows)
-            self._deliver(finish(ticket, rows, begun))
+        while self._step():
+            pass
+
+    def _step(self) -> bool:
+        """In a call of its own: what it has held, tensors too, is let go of before the next."""
+        with self._turn:
+            item = self._inbox.get()
+            if item is None:
+                self._inbox.put(None)  # for the other threads
+                return False
+            rows, begun = item[1], monotonic()
+            ticket = start(*item)
+            del item  # or the pool would outlive an end that the engine makes of it
+        self._deliver(finish(ticket, rows, begun))
+        return True
 
 
 def start(pool: Pool, rows: Sequence[InFlight]) -> Ticket | Exception:
@@ -99,9 +105,9 @@ def judge(rows: Sequence[InFlight], refined: Refined, seconds: float) -> Judgeme
         try:
             verdict = row.job.verdicts.get(key) or row.job.verify(choice)
         except Exception as error:  # the thread must outlive any fault of a verifier
-            broken.append((row.job, error))
+            broken.append((row, error))
             continue
         row.job.verdicts[key] = verdict
         logit = float(refined.q_halt_logits[place])
-        judged.append(Judged(row.job, row.trajectory, row.round, choice, logit, verdict))
+        judged.append(Judged(row.job, row.trajectory, row.round, row.step, choice, logit, verdict))
     return Judgement(rows, judged, broken, None, seconds)

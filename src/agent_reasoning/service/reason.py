@@ -3,14 +3,13 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any
 
 import structlog
 
-from agent_reasoning.engine.cores import usable_cores
 from agent_reasoning.engine.engine import SLOTS, Engine
-from agent_reasoning.engine.job import Listener, Outcome, StepRecord
+from agent_reasoning.engine.job import Arranged, Listener, Outcome, StepRecord
 from agent_reasoning.engine.model import Model
 from agent_reasoning.errors import (
     BundleError,
@@ -57,9 +56,7 @@ class ReasoningService:
         for model in models:
             if model.task not in registry.names() or not model.fits(registry.get(model.task).info.spec):
                 raise BundleError(f"The model {model.name} is for a task {model.task!r} that is not this service's.")
-        self._engine = Engine(
-            models, slots=slots, workers=workers or usable_cores(), max_queue=max_queue, observe=self.metrics.ticked
-        )
+        self._engine = Engine(models, slots=slots, workers=workers, max_queue=max_queue, observe=self.metrics.ticked)
         self.metrics.watch(self._engine)
 
     def start(self) -> None:
@@ -91,7 +88,7 @@ class ReasoningService:
         """Solve a request. Raises the errors of the package's tree; metrics count both ends."""
         return await self._reason(request, request_id, None)
 
-    async def stream(self, request: ReasonRequest, request_id: str) -> AsyncIterator[StreamedStep | ReasonResponse]:
+    async def stream(self, request: ReasonRequest, request_id: str) -> AsyncGenerator[StreamedStep | ReasonResponse]:
         """The same, telling each step as it is judged; the response comes last. Closing the iterator takes the
         problem off the engine."""
         # At most samples * max_steps entries: a slow reader costs their memory and holds up nobody.
@@ -103,6 +100,8 @@ class ReasoningService:
                 yield step
             yield await answer
         finally:
+            if answer.done():
+                answer.cancelled() or answer.exception()  # seen, though nobody may be left to tell
             answer.cancel()
 
     async def _reason(
@@ -114,13 +113,13 @@ class ReasoningService:
             if self.draining:
                 raise NotReady("The service is draining; another replica will answer.")
             self._engine.check_room()
-            if is_small(request.context):
-                prepared = self.prepare(request)
-            else:  # reading and encoding it takes milliseconds, which other requests would feel
-                prepared = await asyncio.to_thread(self.prepare, request)
+            # To read, encode and arrange much takes milliseconds, which other requests would feel.
+            run = at_once if is_small(request.context) else asyncio.to_thread
+            prepared = await run(self.prepare, request)
             task_type = prepared.task.info.task_type
             model = self._model(prepared.task)
-            outcome = await self._refine(request, prepared, model, begun, tell)
+            arranged = await run(self._engine.arrange, model.task, prepared.problem)
+            outcome = await self._refine(request, prepared, arranged, model, begun, tell)
             response = self._respond(request, prepared, model, outcome, request_id, begun)
         except ReasoningError as error:
             self.metrics.failed(task_type, error.code)
@@ -163,6 +162,7 @@ class ReasoningService:
         self,
         request: ReasonRequest,
         prepared: Prepared,
+        arranged: Arranged,
         model: Model,
         begun: float,
         tell: Callable[[StreamedStep], None] | None,
@@ -170,8 +170,7 @@ class ReasoningService:
         timeout = min(request.timeout_seconds or self.timeout_seconds, self.timeout_seconds)
         remaining = timeout - (time.perf_counter() - begun)
         future = self._engine.submit(
-            model.task,
-            prepared.problem,
+            arranged,
             prepared.verify,
             max_steps=request.max_steps or self._max_steps or model.max_steps,
             samples=request.samples,
@@ -220,6 +219,11 @@ class ReasoningService:
             request_id=request_id,
             conversation_id=request.conversation_id,
         )
+
+
+async def at_once(function: Callable[..., Any], /, *args: Any, **options: Any) -> Any:
+    """What `asyncio.to_thread` is, without the thread."""
+    return function(*args, **options)
 
 
 def is_small(context: Any) -> bool:
