@@ -108,7 +108,8 @@ def train(**options: Any) -> None:
 
 
 @main.command()
-@click.argument("task")
+@click.argument("task", required=False)
+@click.option("--all", "every", is_flag=True, help="Every model beside its baseline and its rivals, in one table.")
 @click.option(
     "--models", type=click.Path(path_type=Path), help="Bundles, or a published checkpoint; default: those that ship."
 )
@@ -127,11 +128,18 @@ def train(**options: Any) -> None:
 @click.option("--puzzles", type=click.Path(path_type=Path), help="sudoku: a file of puzzles, one a line (.gz too).")
 @click.option("--published", is_flag=True, help="A published checkpoint as its authors evaluate: all steps, no stop.")
 @click.option("--int8", is_flag=True, help="A published checkpoint with int8 weights, on CPU.")
-def evaluate(**options: Any) -> None:
+def evaluate(every: bool, **options: Any) -> None:
     """Measure the model of TASK on fresh instances: accuracy, cost, and how good its confidence is."""
-    from agent_reasoning.commands.evaluate import evaluate as run
+    if every == bool(options["task"]):
+        raise click.UsageError("Name a TASK, or say --all.")
+    if every:
+        from agent_reasoning.commands.compare import evaluate_all
 
-    figures = run(**options)
+        figures = evaluate_all(*(options[name] for name in ("models", "count", "seed", "device")))
+    else:
+        from agent_reasoning.commands.evaluate import evaluate as run
+
+        figures = run(**options)
     if options["json_path"]:
         options["json_path"].write_text(json.dumps(figures, indent=1) + "\n")
 

@@ -7,6 +7,7 @@ ReasoningError
 │   └── BodyTooSlow       the body did not arrive in time
 ├── UnknownTask           no task has this name
 ├── UnmappableContext     no task takes a context of this shape
+├── AmbiguousContext      several tasks do, and nothing says which is meant
 ├── InvalidContext        the shape is right, the contents break the task's rules
 ├── NotVerified           require_verified was set and nothing verified
 ├── RateLimited           this client sends too much
@@ -58,6 +59,10 @@ class UnknownTask(ReasoningError):
 
 class UnmappableContext(ReasoningError):
     code = "unmappable-context"
+
+
+class AmbiguousContext(ReasoningError):
+    code = "ambiguous-context"
 
 
 class InvalidContext(ReasoningError):

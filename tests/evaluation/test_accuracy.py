@@ -1,14 +1,18 @@
+import numpy as np
 import pytest
 
+from agent_reasoning.engine.job import StepRecord
 from agent_reasoning.evaluation.accuracy import accuracy
 from agent_reasoning.evaluation.report import evaluate
 from agent_reasoning.evaluation.trajectories import CALIBRATION, EVALUATION, Trajectory, held_out
+from agent_reasoning.problem import Verdict
 
 
-def trajectory(steps, verified, exact=None):
-    return Trajectory(
-        [0.0] * steps, [False] * steps, verified, verified if exact is None else exact, seconds=0.1 * steps
-    )
+def trajectory(steps, verified, best=None):
+    """Verified, and the best one, at its last step."""
+    wrong = StepRecord(np.zeros(1, np.int64), 0.0, Verdict(False, ("wrong",)))
+    valid, right = ([False] * (steps - 1) + [last] for last in (verified, verified if best is None else best))
+    return Trajectory([0.0] * steps, [False] * steps, valid, right, [wrong] * steps, seconds=0.1 * steps)
 
 
 def test_an_answer_counts_from_the_step_limit_that_it_fits_in():
@@ -16,7 +20,7 @@ def test_an_answer_counts_from_the_step_limit_that_it_fits_in():
         "toy", [trajectory(1, True), trajectory(3, True), trajectory(8, False), trajectory(2, True, False)], 8, 5
     )
 
-    assert [(row.max_steps, row.verified, row.exact) for row in rows] == [
+    assert [(row.max_steps, row.verified, row.best) for row in rows] == [
         (1, 0.25, 0.25),
         (2, 0.5, 0.25),
         (4, 0.75, 0.5),

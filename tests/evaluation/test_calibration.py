@@ -17,8 +17,8 @@ def simulated(count, seed, steps=4):
             chance = rng.random()
             item.q_halt_logits.append(5 * np.log(chance / (1 - chance)) + 3)
             item.repeats.append(False)
-            item.verified = bool(rng.random() < chance)
-            if item.verified:
+            item.best.append(bool(rng.random() < chance))
+            if item.best[-1]:
                 break
         made.append(item)
     return made
@@ -68,7 +68,7 @@ def test_the_calibration_error_is_the_distance_between_said_and_come():
 
 def test_an_answer_refused_before_counts_as_sure_to_fail_and_teaches_the_map_nothing():
     items = simulated(3000, 0)
-    stuck = [Trajectory([9.0] * 4, [False, True, True, True]) for _ in range(1000)]
+    stuck = [Trajectory([9.0] * 4, [False, True, True, True], best=[False] * 4) for _ in range(1000)]
 
     with_stuck, without = fit(items + stuck, 4), fit(items, 4)
     lines = measure(items + stuck, with_stuck, 4)

@@ -19,6 +19,7 @@ TABLE: dict[type[ReasoningError], tuple[int, str]] = {
     errors.InvalidRequest: (422, "The request breaks its schema"),
     errors.UnknownTask: (422, "There is no such task"),
     errors.UnmappableContext: (422, "No task takes this context"),
+    errors.AmbiguousContext: (422, "Several tasks take this context"),
     errors.InvalidContext: (422, "The context breaks the task's rules"),
     errors.NotVerified: (422, "No verified answer was found"),
     errors.RateLimited: (429, "This client sends too much"),

@@ -11,13 +11,14 @@ BUDGETS = (1, 2, 4, 8, 16, 32, 64)
 
 @dataclass(frozen=True, slots=True)
 class Accuracy:
-    """One line of the table: a set of instances, stopped by the verifier or after `max_steps`."""
+    """One line of the table: a set of instances, each stopped by the model's policy or after `max_steps`."""
 
     instances_of: str
     instances: int
     max_steps: int
-    exact: float
     verified: float
+    best: float
+    """Verified, and with an objective as good as the best that is known."""
     mean_steps: float
     mean_applications: float
     mean_milliseconds: float
@@ -34,7 +35,6 @@ def accuracy(
     budgets = sorted({budget for budget in BUDGETS if budget < max_steps} | {max_steps})
     rows = []
     for budget in budgets:
-        within = [item for item in trajectories if item.steps <= budget]
         steps = sum(min(item.steps, budget) for item in trajectories) / count
         seconds = sum(item.seconds * min(item.steps, budget) / item.steps for item in trajectories) / count
         rows.append(
@@ -42,8 +42,8 @@ def accuracy(
                 instances_of=name,
                 instances=count,
                 max_steps=budget,
-                exact=sum(item.exact for item in within) / count,
-                verified=sum(item.verified for item in within) / count,
+                verified=sum(any(item.valid[:budget]) for item in trajectories) / count,
+                best=sum(any(item.best[:budget]) for item in trajectories) / count,
                 mean_steps=steps,
                 mean_applications=steps * applications_per_step,
                 mean_milliseconds=seconds * 1000,

@@ -1,7 +1,8 @@
-"""Is a step's confidence what it says: the probability that this answer verifies? Fitting the map, and measuring it.
+"""Is a step's confidence what it says: the probability that this answer verifies, or where there is an objective, that
+it is the best one? Fitting the map, and measuring it.
 
-Both look at what callers see: a trajectory ends when its answer verifies, so step k holds only the instances that
-had not verified before. An answer that the verifier has refused before gets confidence 0 from the engine; such
+Both look at what callers see: a trajectory ends when its answer is proven, so step k holds only the instances for which
+none had been before. An answer that the verifier has refused before gets confidence 0 from the engine; such
 answers are measured, and left out of the fit.
 """
 
@@ -100,7 +101,7 @@ def _by_step(trajectories: Sequence[Trajectory], max_steps: int, *, new: bool) -
 
 def _answers(trajectories: Sequence[Trajectory], first: int, last: int, new: bool) -> _Answers:
     picked = [
-        (item.q_halt_logits[step - 1], item.verified and step == item.steps, item.repeats[step - 1], step)
+        (item.q_halt_logits[step - 1], item.best[step - 1], item.repeats[step - 1], step)
         for item in trajectories
         for step in range(first, min(last, item.steps) + 1)
         if not (new and item.repeats[step - 1])

@@ -6,11 +6,15 @@ from functools import partial
 from typing import Any
 
 from agent_reasoning.engine.confidence import Confidence
+from agent_reasoning.engine.halting import Halting
 from agent_reasoning.engine.model import Model
 from agent_reasoning.evaluation.accuracy import Accuracy, accuracy
 from agent_reasoning.evaluation.calibration import Quality, fit, measure
 from agent_reasoning.evaluation.trajectories import InstanceSets, run
 from agent_reasoning.tasks import Task
+
+# Confidence ends no trajectory on which it is fitted.
+EXHAUSTIVE = Halting(sure=1.0, no_improvement=10**9)
 
 Observe = Callable[[str, int], None]  # what is being done, and how many instances more are done
 
@@ -40,7 +44,7 @@ def calibrate(
     """Fit the confidence map on these instances, none of which may be measured on later."""
     found = []
     for name, instances in sets.items():
-        found += run(task, model, instances, max_steps, partial(observe, f"calibrate {name}"))
+        found += run(task, model, instances, max_steps, partial(observe, f"calibrate {name}"), EXHAUSTIVE)
     return fit(found, max_steps)
 
 

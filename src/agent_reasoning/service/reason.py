@@ -144,11 +144,17 @@ class ReasoningService:
 
         Raises UnknownTask, UnmappableContext, InvalidContext.
         """
-        task = self.registry.get(request.task) if request.task else self.registry.find(request.context)
         remarks = []
+        if request.task:
+            task = self.registry.get(request.task)
+        else:
+            found = self.registry.find(request.context, request.question, request.task_type)
+            task = found.task
+            if request.task_type == "general":
+                remarks.append(f"Taken as {task.info.name} ({task.info.task_type}), {found.reason}.")
         if request.task_type not in ("general", task.info.task_type):
-            asked, found = request.task_type, task.info
-            remarks.append(f"Asked as {asked}; the context is {found.task_type} ({found.name}) and was solved as that.")
+            asked, kind = request.task_type, task.info
+            remarks.append(f"Asked as {asked}; the context is {kind.task_type} ({kind.name}) and was solved as that.")
         instance = task.read(request.context)
         return Prepared(task, instance, task.encode(instance), tuple(remarks))
 

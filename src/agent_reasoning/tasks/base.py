@@ -53,6 +53,8 @@ class TaskInfo:
     training_sizes: tuple[int, int]
     """The smallest and the largest size that training draws from."""
     recipe: Recipe = field(default_factory=Recipe)
+    words: tuple[str, ...] = ()
+    """Of a question that asks for this task, where the context could be another's, too."""
     published_vocabulary: int | None = None
     """How many tokens the published encoding of this task has; a checkpoint with as many serves it."""
 
@@ -107,3 +109,5 @@ class Labelled(Generic[Instance]):
 
     instance: Instance
     choice: Choice
+    alternatives: tuple[Choice, ...] = ()
+    """Other answers that are just as good. Training takes whichever is nearest to what the network says."""

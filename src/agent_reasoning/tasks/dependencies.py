@@ -89,26 +89,37 @@ def looks_like_dependencies(context: Mapping[str, Any]) -> bool:
     if "steps" in context:
         return True
     services = context.get("services")
+    if lists_services(context):
+        return True
     if isinstance(services, Mapping):
         return all(service is None or isinstance(service, Mapping) for service in services.values())
     return _flux_objects(context) is not None
 
 
+def lists_services(context: Mapping[str, Any]) -> bool:
+    """`{"services": {name: [names it needs]}}`, which is as much as `steps`."""
+    services = context.get("services")
+    return isinstance(services, Mapping) and all(isinstance(needs, list) for needs in services.values())
+
+
 def read_dependencies(context: Mapping[str, Any]) -> DependencyGraph:
     """Raises InvalidContext for anything that is no acyclic graph of 1 to MAX_STEPS uniquely named steps."""
+    if lists_services(context):
+        context = {"steps" if field == "services" else field: value for field, value in context.items()}
+    return build_graph(own_steps(context) if "steps" in context else foreign_dependencies(context))
+
+
+def foreign_dependencies(context: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
+    """(name, names it needs) from a Compose document or Flux objects. Raises InvalidContext."""
+    if "services" in context:
+        return _compose(context)
     flux = _flux_objects(context)
-    if "steps" in context:
-        pairs = _own(context)
-    elif "services" in context:
-        pairs = _compose(context)
-    elif flux is not None:
-        pairs = _flux(flux)
-    else:
+    if flux is None:
         raise InvalidContext(
             "The context holds no dependency graph: it needs `steps`, a Compose document's `services`, "
             "or Flux objects (`kind: Kustomization` or `HelmRelease`)."
         )
-    return build_graph(pairs)
+    return _flux(flux)
 
 
 def build_graph(pairs: Iterable[tuple[str, list[str]]]) -> DependencyGraph:
@@ -179,7 +190,8 @@ def _as(model: type[Model], data: Any) -> Model:
     return validate(model, data, InvalidContext, "context")
 
 
-def _own(context: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
+def own_steps(context: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
+    """(name, names it needs) from the own form. Raises InvalidContext."""
     if isinstance(context["steps"], dict | list) and len(context["steps"]) > MAX_STEPS:  # before each is looked at
         raise InvalidContext(f"There are {len(context['steps'])} steps; at most {MAX_STEPS} are allowed.")
     steps = _as(DependencyContext, context).steps

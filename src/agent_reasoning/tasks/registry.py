@@ -1,16 +1,27 @@
 """Which tasks there are. To add one, add its line to `builtin_tasks`."""
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from agent_reasoning.errors import UnknownTask, UnmappableContext
+from agent_reasoning.errors import AmbiguousContext, UnknownTask, UnmappableContext
 from agent_reasoning.tasks.base import Task
 from agent_reasoning.tasks.rollout import Rollout
+from agent_reasoning.tasks.root_cause import RootCause
 from agent_reasoning.tasks.sudoku import Sudoku
 
 
 def builtin_tasks() -> "Registry":
-    return Registry([Rollout(), Sudoku()])
+    return Registry([Rollout(), RootCause(), Sudoku()])
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A task, and in words why this one."""
+
+    task: Task[Any]
+    reason: str
 
 
 class Registry:
@@ -28,15 +39,35 @@ class Registry:
             names = ", ".join(self._tasks)
             raise UnknownTask(f"There is no task named {name!r}. The tasks are: {names}.", **self.menu()) from None
 
-    def find(self, context: Mapping[str, Any]) -> Task[Any]:
-        """The task whose shape the context has. Raises UnmappableContext, which shows an example of each task."""
-        for task in self._tasks.values():
-            if task.matches(context):
-                return task
+    def find(self, context: Mapping[str, Any], question: str = "", task_type: str = "general") -> "Found":
+        """The task whose shape the context has; where several have it, what is asked decides. Raises AmbiguousContext,
+        which names them, and UnmappableContext, which shows an example of each task."""
+        fitting = [task for task in self._tasks.values() if task.matches(context)]
+        if len(fitting) == 1:
+            return Found(fitting[0], "by the shape of the context")
+        if fitting:
+            return self._asked_for(fitting, question, task_type)
         keys = ", ".join(repr(key)[:40] for key in list(context)[:8]) or "nothing"
         raise UnmappableContext(
             f"No task takes a context that holds {keys}. `tasks` lists what can be asked, with an example of each.",
             **self.menu(),
+        )
+
+    def _asked_for(self, fitting: list[Task[Any]], question: str, task_type: str) -> "Found":
+        typed = [task for task in fitting if task.info.task_type == task_type]
+        if len(typed) == 1:
+            return Found(typed[0], f"by its shape and as {task_type}")
+        words = set(re.findall(r"[a-z]+", question.lower()))
+        spoken = {task.info.name: sorted(words & set(task.info.words)) for task in fitting}
+        most = max(map(len, spoken.values()))
+        best = [task for task in fitting if most and len(spoken[task.info.name]) == most]
+        if len(best) == 1:
+            said = ", ".join(repr(word) for word in spoken[best[0].info.name])
+            return Found(best[0], f"by the shape of the context and {said} in the question")
+        names = [task.info.name for task in fitting]
+        raise AmbiguousContext(
+            f"This context fits {' and '.join(names)}, and the question does not say which is meant: set `task`.",
+            candidates=names,
         )
 
     def names(self) -> list[str]:

@@ -39,12 +39,13 @@ class Rollout(Task[DependencyGraph]):
         sizes=(16, 24, 32),
         size_unit="steps",
         training_sizes=(2, 32),
+        words=("roll", "rollout", "order", "deploy", "wave", "upgrade", "release", "first", "schedule", "start"),
         recipe=Recipe(noise=0.5, halting={"same_answer": 8, "head_start": 2}),
     )
     Context = DependencyContext
 
     def matches(self, context: Mapping[str, Any]) -> bool:
-        return looks_like_dependencies(context)
+        return "alerts" not in context and looks_like_dependencies(context)
 
     def read(self, context: Mapping[str, Any]) -> DependencyGraph:
         return read_dependencies(context)

@@ -156,7 +156,7 @@ def train(
         state.seconds = time.monotonic() - began
         progress = Progress(
             state.step, state.instances, state.seconds, fraction_done(config, state), loss.total.item(),
-            loss.exact.float().mean().item(), labels.shape[1],
+            loss.exact.float().mean().item(), labels.shape[-1],
         )  # fmt: skip
         observe(progress)
         if state_path and time.monotonic() - saved_at > config.save_seconds:

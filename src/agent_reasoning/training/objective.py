@@ -15,15 +15,17 @@ BELIEF_WEIGHT = 0.5  # as published
 @dataclass(frozen=True, slots=True)
 class StepLoss:
     total: Tensor  # (), on the graph
-    exact: Tensor  # (B,) bool: every cell right
+    exact: Tensor  # (B,) bool: every cell as one of the answers has it
 
 
 def step_loss(output: StructuredOutput, labels: Tensor) -> StepLoss:
-    """labels: (B, L), IGNORED for padding. Cells are averaged within a row first: small problems count as much."""
+    """labels: (B, K, L), IGNORED for padding; of the K answers to a problem, the one that the network is nearest to
+    counts. Cells are averaged within a row first: small problems count as much."""
     real = labels != IGNORED
-    of_cell = F.cross_entropy(output.logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="none")
-    of_row = of_cell.view_as(labels).sum(1) / real.sum(1)
+    logits = output.logits.unsqueeze(1).expand(-1, labels.shape[1], -1, -1)
+    of_cell = F.cross_entropy(logits.flatten(0, 2), labels.flatten(), ignore_index=IGNORED, reduction="none")
+    of_row = (of_cell.view_as(labels).sum(-1) / real.sum(-1)).amin(1)
     with torch.no_grad():
-        exact = ((output.logits.argmax(-1) == labels) | ~real).all(1)
+        exact = ((output.logits.argmax(-1).unsqueeze(1) == labels) | ~real).all(-1).any(1)
     belief = F.binary_cross_entropy_with_logits(output.q_halt_logits, exact.float())
     return StepLoss(of_row.mean() + BELIEF_WEIGHT * belief, exact)

@@ -17,14 +17,17 @@ IGNORED = -100  # the label of a padded cell
 @dataclass(frozen=True, slots=True)
 class LabelledBatch:
     problems: ProblemBatch
-    labels: Tensor  # (B, L) int64, IGNORED where a cell is padding
+    labels: Tensor  # (B, K, L) int64: K answers that are equally good, some of them repeated; IGNORED for padded cells
 
 
 def collate_labelled(task: Task[Any], instances: list[Labelled[Any]]) -> LabelledBatch:
     problems = collate([task.encode(item.instance) for item in instances], task.info.spec)
-    labels = np.full(problems.tokens.shape, IGNORED, np.int64)
+    most = 1 + max(len(item.alternatives) for item in instances)
+    labels = np.full((len(instances), most, problems.tokens.shape[1]), IGNORED, np.int64)
     for row, item in enumerate(instances):
-        labels[row, : len(item.choice)] = item.choice
+        labels[row, :, : len(item.choice)] = item.choice
+        for number, choice in enumerate(item.alternatives, 1):
+            labels[row, number, : len(choice)] = choice
     return LabelledBatch(problems, torch.from_numpy(labels))
 
 

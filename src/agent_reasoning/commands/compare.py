@@ -1,0 +1,49 @@
+"""`agent-reasoning evaluate --all`: every model beside its baseline and its rivals, in one table."""
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from agent_reasoning.commands.loading import load
+from agent_reasoning.commands.progress import counting
+from agent_reasoning.evaluation.card import machine
+from agent_reasoning.evaluation.comparison import SAMPLES, Compared, compare
+from agent_reasoning.evaluation.trajectories import EVALUATION, held_out
+from agent_reasoning.tasks import builtin_tasks
+
+
+def evaluate_all(models: Path | None, count: int, seed: int, device: str) -> dict[str, Any]:
+    """Fresh instances of each task's own sizes, `count` of each."""
+    registry = builtin_tasks()
+    loaded = {model.task: model for model in load(models, device, registry)}
+    chosen = [task for task in registry.all() if task.info.name in loaded]
+    found: dict[str, list[Compared]] = {}
+    with counting(Console(stderr=True), sum(len(task.info.sizes) for task in chosen) * count * len(SAMPLES)) as observe:
+        for task in chosen:
+            sets = held_out(task, count, EVALUATION, seed, task.info.sizes)
+            found[task.info.name] = compare(task, loaded[task.info.name], sets, observe)
+    show(found, Console())
+    return {
+        "machine": machine(device),
+        "seed": seed,
+        "tasks": {
+            name: {"sha256": loaded[name].sha256, "lines": [line.to_dict() for line in lines]}
+            for name, lines in found.items()
+        },
+    }
+
+
+def show(found: dict[str, list[Compared]], console: Console) -> None:
+    table = Table(title="Every model beside its rivals, on the same fresh instances")
+    for column in ("task", "fresh", "instances", "who", "verified", "best", "proven", "ms"):
+        table.add_column(column, justify="left" if column in ("task", "who") else "right")
+    for task, lines in found.items():
+        for line in lines:
+            table.add_row(
+                task, line.instances_of, str(line.instances), line.who, f"{line.verified:.1%}", f"{line.best:.1%}",
+                f"{line.proven:.1%}", f"{line.mean_milliseconds:.2f}",
+            )  # fmt: skip
+        table.add_section()
+    console.print(table)

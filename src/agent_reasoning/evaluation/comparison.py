@@ -1,0 +1,107 @@
+"""A model beside its rivals on the same instances: alone, with samples, and as it is served, with the task's baseline."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+from agent_reasoning.engine.engine import Engine
+from agent_reasoning.engine.model import Model
+from agent_reasoning.engine.pool import Choice
+from agent_reasoning.evaluation.rivals import RIVALS
+from agent_reasoning.evaluation.trajectories import NEGLIGIBLE, InstanceSets
+from agent_reasoning.problem import Verdict
+from agent_reasoning.tasks import Labelled, Solution, Task
+
+SAMPLES = (1, 8)
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Who solved how many of a set of instances."""
+
+    instances_of: str
+    instances: int
+    who: str
+    verified: float
+    best: float
+    """Verified, and with an objective as good as the best that is known."""
+    proven: float
+    """And proven to be the best by the verifier's bound."""
+    mean_milliseconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def compare(
+    task: Task[Any], model: Model, sets: InstanceSets, observe: Callable[[str, int], None] = lambda what, count: None
+) -> list[Compared]:
+    """A line for each set and contestant. Milliseconds are those of one problem after another on one core."""
+    lines = []
+    engine = Engine([model], workers=1)
+    engine.start()
+    try:
+        for name, items in sets.items():
+            known = [task.verify(item.instance, task.decode(item.instance, item.choice)).objective for item in items]
+            alone: list[list[tuple[Verdict, float]]] = []
+            for samples in SAMPLES:
+                alone.append([_refined(engine, task, model, item, samples) for item in items])
+                lines.append(_line(name, f"model, {samples} sample{'s'[: samples > 1]}", alone[-1], known))
+                observe(f"{name}, {samples} samples", len(items))
+            if task.baseline(items[0].instance) is not None:
+                beside = [_timed(task, task.baseline, item) for item in items]
+                served = [_better(one, other) for one, other in zip(alone[-1], beside, strict=True)]
+                lines.append(_line(name, f"as served, {SAMPLES[-1]} samples", served, known))
+            for who, rival in RIVALS.get(task.info.name, {}).items():
+                lines.append(_line(name, who, [_timed(task, rival, item) for item in items], known))
+    finally:
+        engine.stop()
+    return lines
+
+
+def _refined(engine: Engine, task: Task[Any], model: Model, item: Labelled[Any], samples: int) -> tuple[Verdict, float]:
+    begun = time.perf_counter()
+    outcome = engine.submit(
+        engine.arrange(task.info.name, task.encode(item.instance)),
+        partial(_check, task, item.instance),
+        max_steps=model.max_steps,
+        samples=samples,
+        seed=0,
+        timeout_seconds=600.0,
+    ).result()
+    return outcome.answer.verdict, time.perf_counter() - begun
+
+
+def _check(task: Task[Any], instance: Any, choice: Choice) -> Verdict:
+    return task.verify(instance, task.decode(instance, choice))
+
+
+def _timed(task: Task[Any], solve: Callable[[Any], Solution | None], item: Labelled[Any]) -> tuple[Verdict, float]:
+    begun = time.perf_counter()
+    solution = solve(item.instance)
+    seconds = time.perf_counter() - begun
+    assert solution is not None, "a rival answers every instance"
+    return task.verify(item.instance, solution), seconds
+
+
+def _better(one: tuple[Verdict, float], other: tuple[Verdict, float]) -> tuple[Verdict, float]:
+    """The service's choice: ties go to the model. It takes the time of both."""
+    costs = [(not verdict.valid, verdict.objective or 0.0) for verdict, _ in (one, other)]
+    return (other if costs[1] < costs[0] else one)[0], one[1] + other[1]
+
+
+def _line(name: str, who: str, found: list[tuple[Verdict, float]], known: list[float | None]) -> Compared:
+    verdicts, count = [verdict for verdict, _ in found], len(found)
+    return Compared(
+        name, count, who,
+        verified=sum(verdict.valid for verdict in verdicts) / count,
+        best=sum(verdict.valid and _as_good(verdict, best) for verdict, best in zip(verdicts, known, strict=True)) / count,
+        proven=sum(verdict.optimal for verdict in verdicts) / count,
+        mean_milliseconds=sum(seconds for _, seconds in found) / count * 1000,
+    )  # fmt: skip
+
+
+def _as_good(verdict: Verdict, known: float | None) -> bool:
+    return known is None or verdict.objective is None or verdict.objective <= known + NEGLIGIBLE

@@ -1,0 +1,87 @@
+"""Alerts, as names of services or as Alertmanager sends them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from agent_reasoning.errors import InvalidContext
+from agent_reasoning.tasks.dependencies import Name, shorten
+from agent_reasoning.validation import validate
+
+MAX_ALERTS = 10_000
+
+SERVICE_LABELS = (
+    "service", "service_name", "destination_service_name", "destination_service", "destination_workload", "app",
+    "app_kubernetes_io_name", "app_kubernetes_io_instance", "workload", "deployment", "statefulset", "daemonset", "job_name",
+    "job", "container", "name",
+)  # fmt: skip
+"""Where an alert says what it is about; the first whose value is a service of the graph counts."""
+
+
+class _Alert(BaseModel):
+    """https://prometheus.io/docs/alerting/latest/configuration/#webhook_config"""
+
+    model_config = ConfigDict(extra="ignore")
+
+    status: str = "firing"
+    labels: dict[str, str] = Field(default_factory=dict)
+
+
+class _Given(BaseModel):
+    alerts: list[Name | _Alert]
+
+
+@dataclass(frozen=True, slots=True)
+class Alerts:
+    services: tuple[int, ...]
+    """Those that alert, in order."""
+    unknown: tuple[str, ...]
+    """What alerts and is no service of the graph."""
+
+
+def read_alerts(given: Any, names: Sequence[str], service_label: str | None = None) -> Alerts:
+    """`given`: a list of names or of Alertmanager's alerts, or its webhook body. Resolved alerts, and those of severity
+    none (Watchdog fires always), say nothing. Raises InvalidContext."""
+    if isinstance(given, Mapping):
+        given = given.get("alerts")
+    if isinstance(given, list) and len(given) > MAX_ALERTS:
+        raise InvalidContext(f"There are {len(given)} alerts; at most {MAX_ALERTS} are allowed.")
+    number = {name: index for index, name in enumerate(names)}
+    known: set[int] = set()
+    unknown: dict[str, None] = {}
+    for alert in validate(_Given, {"alerts": given}, InvalidContext, "context").alerts:
+        if isinstance(alert, str):
+            service, named = number.get(alert), alert
+        elif alert.status == "resolved" or alert.labels.get("severity") == "none":
+            continue
+        else:
+            service, named = _service_of(alert.labels, number, service_label), _title(alert.labels)
+        if service is None:
+            unknown[named] = None
+        else:
+            known.add(service)
+    if not known and unknown:
+        raise InvalidContext(
+            f"No alert is about a service of the graph: {', '.join(shorten(list(unknown)))}. The service is taken from the "
+            f"label {service_label or ', '.join(SERVICE_LABELS)}; `service_label` names another."
+        )
+    if not known:
+        raise InvalidContext("No alert is firing: there is nothing to explain.")
+    return Alerts(tuple(sorted(known)), tuple(unknown))
+
+
+def _service_of(labels: Mapping[str, str], number: Mapping[str, int], service_label: str | None) -> int | None:
+    for label in [service_label] if service_label else SERVICE_LABELS:
+        value = labels.get(label, "")
+        # A scrape job is "namespace/name", a destination "name.namespace.svc.cluster.local".
+        for name in (value, value.rpartition("/")[2], value.partition(".")[0]):
+            if name in number:
+                return number[name]
+    return None
+
+
+def _title(labels: Mapping[str, str]) -> str:
+    about = next((labels[label] for label in SERVICE_LABELS if labels.get(label)), "")
+    return " of ".join(part[:80] for part in (labels.get("alertname", "an alert"), about) if part)

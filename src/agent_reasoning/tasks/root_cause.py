@@ -1,0 +1,267 @@
+"""root-cause: what broke? The faults that explain the alerts at the least cost."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from agent_reasoning.errors import InvalidContext
+from agent_reasoning.problem import Ints, Problem, ProblemSpec, RelationSpec, Verdict
+from agent_reasoning.tasks.alerts import read_alerts
+from agent_reasoning.tasks.base import Choice, Labelled, Recipe, Solution, Task, TaskInfo
+from agent_reasoning.tasks.dependencies import Name, lists_services, shorten
+from agent_reasoning.tasks.outage import Outage, Weights, members
+from agent_reasoning.tasks.outage_world import random_outage
+from agent_reasoning.tasks.root_cause_verifier import verify
+from agent_reasoning.tasks.services import Edge, Needs, has_own_services, read_services
+from agent_reasoning.validation import validate
+
+MAX_SUSPECTS = 128
+MAX_GROUPS = 128  # of silent services, of which there may be thousands: what is beyond is in the features' counts
+INNOCENT, FAULTY = 0, 1
+
+SPEC = ProblemSpec(
+    vocabulary=("silent", "alerting", "healthy"),
+    cell_features=("missing", "false", "extra fault", "contradicted", "tie"),  # the weights, in tens
+    # Of a fault here alone, as log(1 + n): alerts it explains, silent and healthy services it makes fail; and whether
+    # it would cost less than that nothing broke, and how much more than the best fault, in tens.
+    candidate_features=("explains", "silences", "contradicts", "saves", "behind"),
+    relations=(RelationSpec("needs"), RelationSpec("needed by")),
+    groups=("alert", "silence", "health"),
+    ties=("tie",),
+)
+
+
+class WeightsContext(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    missing: float = Field(2.0, gt=0, le=100, description="for each failing service without an alert")
+    false: float = Field(3.0, gt=0, le=100, description="for each alert called false")
+    extra_fault: float = Field(4.0, gt=0, le=100, description="for each fault after the first")
+    contradicted: float = Field(6.0, gt=0, le=100, description="for each failing service that is known to be healthy")
+
+
+class AlertContext(BaseModel):
+    """An alert as Alertmanager has it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    status: str = "firing"
+    labels: dict[str, str] = Field(default_factory=dict)
+
+
+class RootCauseContext(BaseModel):
+    """The own form; in place of `services` also what rollout takes: a Compose document, Flux objects, `steps`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    services: dict[Name, list[Name] | Needs] | None = Field(None, description="each service and those that it needs")
+    edges: list[Edge] | None = Field(None, description="in place of services: who calls whom, as a mesh lists it")
+    alerts: list[Name | AlertContext] | dict[str, Any] = Field(
+        description="the services that alert; or Alertmanager's alerts, or its webhook body as it is"
+    )
+    healthy: list[Name] = Field(default_factory=list, description="services that are known to work")
+    weights: WeightsContext = Field(default_factory=WeightsContext, description="what an explanation costs")
+    service_label: str | None = Field(None, description="the label that names an alert's service")
+
+
+class _Own(BaseModel):
+    """What is read here; the graph and the alerts are read elsewhere."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    healthy: list[Name] = []
+    weights: WeightsContext = WeightsContext()
+    service_label: str | None = None
+
+
+class RootCause(Task[Outage]):
+    """Cells are the services that could explain an alert, candidates are innocent and faulty. A group for each service
+    that would fail: those whose fault would make it."""
+
+    info = TaskInfo(
+        name="root-cause",
+        task_type="troubleshooting",
+        summary="Names the services whose faults explain the alerts best, and the alerts that are false.",
+        example_question="What broke?",
+        example_context={
+            "services": {"web": ["api"], "api": ["database", "cache"], "worker": ["database"], "database": [], "cache": []},
+            "alerts": ["web", "api", "worker"],
+            "healthy": ["cache"],
+        },
+        spec=SPEC,
+        sizes=(8, 16, 24, 32),
+        size_unit="services",
+        training_sizes=(6, 32),
+        words=("broke", "broken", "cause", "why", "fail", "failing", "outage", "incident", "down", "alert", "fault"),
+        recipe=Recipe(noise=0.3, max_steps=16),
+    )
+    Context = RootCauseContext
+
+    def matches(self, context: Mapping[str, Any]) -> bool:
+        return "alerts" in context or "edges" in context or lists_services(context)
+
+    def read(self, context: Mapping[str, Any]) -> Outage:
+        own = validate(_Own, context, InvalidContext, "context")
+        _refuse_unknown_fields(context)
+        graph = read_services(context)
+        alerts = read_alerts(context.get("alerts"), graph.names, own.service_label)
+        number = {name: index for index, name in enumerate(graph.names)}
+        strange = [name for name in own.healthy if name not in number]
+        if strange:
+            raise InvalidContext(f"healthy names {', '.join(shorten(strange))}, which is no service of the graph.")
+        healthy = sorted({number[name] for name in own.healthy})
+        both = [graph.names[service] for service in healthy if service in set(alerts.services)]
+        if both:
+            raise InvalidContext(f"Said to be healthy and alerting: {', '.join(shorten(both))}.")
+        outage = Outage(
+            graph.names, graph.needs, alerts.services, tuple(healthy), Weights(**own.weights.model_dump()), alerts.unknown
+        )
+        if len(outage.suspects) > MAX_SUSPECTS:
+            raise InvalidContext(
+                f"{len(outage.suspects)} services could explain these alerts; at most {MAX_SUSPECTS} are allowed."
+            )
+        return outage
+
+    def encode(self, instance: Outage) -> Problem:
+        suspects = instance.suspects
+        cell = {suspect: number for number, suspect in enumerate(suspects)}
+        alerts, healthy = instance.alerts, instance.known_healthy
+        weights = instance.weights
+        of_weights = [weights.missing, weights.false, weights.extra_fault, weights.contradicted]
+        features = np.zeros((len(suspects), 2, len(SPEC.candidate_features)), np.float32)
+        for suspect, fails in instance.fails.items():
+            silent = fails & ~alerts
+            counts = [(fails & alerts).bit_count(), (silent & ~healthy).bit_count(), (silent & healthy).bit_count()]
+            cost = instance.cost(fails, 1)
+            compared = [(instance.nothing_broke - cost) / 10, (cost - instance.best_single) / 10]
+            features[cell[suspect], FAULTY] = [*np.log1p(counts), *np.clip(compared, -4, 4)]
+        edges = np.array([(cell[need], cell[service]) for service in suspects for need in instance.needs[service]])
+        edges = edges.reshape(-1, 2).astype(np.int64)
+        tokens = [1 if alerts >> suspect & 1 else 2 if healthy >> suspect & 1 else 0 for suspect in suspects]
+        return Problem(
+            candidates=np.ones((len(suspects), 2), bool),
+            tokens=np.array(tokens, np.int64),
+            cell_features=np.tile(np.float32([*of_weights, 0]) / 10, (len(suspects), 1)),
+            candidate_features=features,
+            relations={"needs": edges, "needed by": edges[:, ::-1]},
+            groups=_groups(instance, cell),
+        )
+
+    def decode(self, instance: Outage, choice: Choice) -> Solution:
+        faults = [suspect for suspect, picked in zip(instance.suspects, choice, strict=True) if picked == FAULTY]
+        failing = instance.failing(faults)
+        names = instance.names
+        explained = {names[path[-1]]: [names[service] for service in path] for path in _paths(instance, faults)}
+        cost, runner_up = instance.cost_of(faults), instance.runner_up(faults)
+        return {
+            "root_causes": [names[fault] for fault in faults],
+            "explained": {names[alert]: explained[names[alert]] for alert in instance.alerting if failing >> alert & 1},
+            "false_alerts": [names[alert] for alert in instance.alerting if not failing >> alert & 1],
+            "missing_alerts": [names[service] for service in members(failing & ~instance.alerts)],
+            "unknown_alerts": list(instance.unknown_alerts),
+            "cost": cost,
+            "runner_up": {
+                "root_causes": [names[fault] for fault in runner_up],
+                "costs_more": instance.cost_of(runner_up) - cost,
+            },
+        }
+
+    def choice_of(self, instance: Outage, solution: Solution) -> Choice:
+        faults = set(solution["root_causes"])
+        named = {instance.names[suspect] for suspect in instance.suspects}
+        if not faults <= named:
+            raise ValueError("a root cause is no service that could explain an alert")
+        return np.array([FAULTY if instance.names[suspect] in faults else INNOCENT for suspect in instance.suspects])
+
+    def verify(self, instance: Outage, solution: Solution) -> Verdict:
+        return verify(instance, solution)
+
+    def describe(self, instance: Outage, solution: Solution) -> str:
+        causes, false = solution["root_causes"], solution["false_alerts"]
+        if not causes:
+            return f"Nothing broke: the alerts of {', '.join(shorten(false))} look false."
+        fault = "a fault" if len(causes) == 1 else "faults"
+        lines = [f"Best explained by {fault} in {' and '.join(shorten(causes))}."]
+        for alert, path in list(solution["explained"].items())[:12]:
+            lines.append(f"{alert} alerts: " + (" → ".join(path) if len(path) > 1 else "it is at fault itself") + ".")
+        for what, listed in (
+            ("Alerts that look false", false),
+            ("Should alert and do not", solution["missing_alerts"]),
+            ("Alerts of services that the graph does not hold, left aside", solution["unknown_alerts"]),
+        ):
+            if listed:
+                lines.append(f"{what}: {', '.join(shorten(listed))}.")
+        other = solution["runner_up"]
+        lines.append(f"Next best: {', '.join(shorten(other['root_causes'])) or 'nothing broke'}, "
+                     f"at a cost of {solution['cost'] + other['costs_more']:g} against {solution['cost']:g}.")  # fmt: skip
+        return "\n".join(lines)
+
+    def brief(self, instance: Outage, solution: Solution) -> str:
+        return f"{', '.join(shorten(solution['root_causes'])) or 'nothing broke'} (cost {solution['cost']:g})"
+
+    def baseline(self, instance: Outage) -> Solution:
+        """The best single fault, then the best second beside it or the best pair."""
+        costs = {(): instance.nothing_broke}
+        costs |= {(suspect,): instance.cost_of([suspect]) for suspect in instance.suspects}
+        if len(instance.suspects) <= 64:
+            pairs = [(one, other) for one in instance.suspects for other in instance.suspects if one < other]
+        else:
+            first = min(instance.suspects, key=lambda suspect: costs[suspect,])
+            pairs = [(first, other) for other in instance.suspects if other != first]
+        costs |= {pair: instance.cost_of(pair) for pair in pairs}
+        best = set(min(costs, key=lambda faults: costs[faults]))
+        return self.decode(instance, np.array([int(suspect in best) for suspect in instance.suspects]))
+
+    def generate(self, rng: np.random.Generator, size: int) -> Labelled[Outage]:
+        outage, explanations = random_outage(rng, size)
+        best, *others = [
+            np.array([int(suspect in faults) for suspect in outage.suspects], np.int64) for faults in explanations
+        ]
+        return Labelled(outage, best, tuple(others))
+
+
+def _refuse_unknown_fields(context: Mapping[str, Any]) -> None:
+    """Of the own form; Compose documents, lists of objects and webhook bodies hold what is not used here."""
+    foreign = {"receiver", "documents", "items", "kind"} & context.keys()
+    if foreign or not ({"steps", "edges"} & context.keys() or has_own_services(context)):
+        return
+    unknown = [str(field)[:40] for field in context if field not in {*RootCauseContext.model_fields, "steps"}]
+    if unknown:
+        known = ", ".join(RootCauseContext.model_fields)
+        raise InvalidContext(f"The context holds {', '.join(shorten(unknown))}; its fields are {known}.")
+
+
+def _groups(outage: Outage, cell: dict[int, int]) -> dict[str, tuple[Ints, ...]]:
+    kinds = {"alert": outage.alerts, "health": outage.known_healthy}
+    kinds["silence"] = ~(outage.alerts | outage.known_healthy)
+    failing = outage.failing(outage.suspects)
+    found = {}
+    for name, services in kinds.items():
+        listed = [
+            np.array([(cell[suspect], FAULTY) for suspect, fails in outage.fails.items() if fails >> service & 1], np.int64)
+            for service in members(failing & services)
+        ]
+        found[name] = tuple(listed[:MAX_GROUPS])
+    return found
+
+
+def _paths(outage: Outage, faults: list[int]) -> list[list[int]]:
+    """For each alert that the faults explain the shortest way from one of them, each service needing the one before."""
+    before: dict[int, int | None] = dict.fromkeys(faults)
+    reached = list(faults)
+    for service in reached:
+        for following in outage.needed_by[service]:
+            if following not in before:
+                before[following] = service
+                reached.append(following)
+    paths = []
+    for alert in outage.alerting:
+        if alert in before:
+            path, at = [], alert
+            while at is not None:
+                path.append(at)
+                at = before[at]
+            paths.append(path[::-1])
+    return paths

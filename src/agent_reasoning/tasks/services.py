@@ -1,0 +1,126 @@
+"""Service graphs, read from the forms that people already have them in.
+
+Own forms (strict): `{"services": {name: [names it needs]}}`, a service with resilient edges as
+`{"depends_on": [...], "resilient": [...]}`, or `{"edges": [{"source": …, "target": …}]}`, as a service mesh lists calls
+(also `parent` and `child`, as Jaeger does). Foreign forms: those of `dependencies`. Services may need each other in a
+circle, and a need that is not listed by itself is a service, too.
+"""
+
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+
+from agent_reasoning.errors import InvalidContext
+from agent_reasoning.tasks.dependencies import NAMED_IN_MESSAGES, Name, foreign_dependencies, own_steps, shorten
+from agent_reasoning.validation import validate
+
+MAX_SERVICES = 2_000
+MAX_EDGES = 20_000
+
+
+class Needs(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    depends_on: list[Name] = Field(default_factory=list, description="the services that it calls")
+    resilient: list[Name] = Field(
+        default_factory=list, description="those of them whose failure it survives (cached, optional, retried elsewhere)"
+    )
+
+
+class Edge(BaseModel):
+    model_config = ConfigDict(extra="ignore", strict=True)  # a mesh lists rates and protocols, too
+
+    source: Annotated[Name, Field(validation_alias=AliasChoices("source", "parent"))]
+    target: Annotated[Name, Field(validation_alias=AliasChoices("target", "child", "destination"))]
+    resilient: bool = False
+
+
+class _OfServices(BaseModel):
+    services: dict[Name, list[Name] | Needs]
+
+
+class _OfEdges(BaseModel):
+    edges: list[Edge]
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceGraph:
+    """`needs[i]`: the indices of what service i calls and cannot do without."""
+
+    names: tuple[str, ...]
+    needs: tuple[tuple[int, ...], ...]
+
+
+def read_services(context: Mapping[str, Any]) -> ServiceGraph:
+    """Raises InvalidContext, naming what is wrong and where."""
+    for field, most, what in (("services", MAX_SERVICES, "services"), ("edges", MAX_EDGES, "edges")):
+        given = context.get(field)
+        if isinstance(given, Mapping | list) and len(given) > most:  # before each is looked at
+            raise InvalidContext(f"There are {len(given)} {what}; at most {most} are allowed.")
+    if "edges" in context:
+        edges = validate(_OfEdges, {"edges": context["edges"]}, InvalidContext, "context").edges
+        listed = [(edge.source, [] if edge.resilient else [edge.target], [edge.target]) for edge in edges]
+    elif "steps" in context:
+        listed = [(name, needs, []) for name, needs in own_steps({"steps": context["steps"]})]
+    elif has_own_services(context):
+        services = validate(_OfServices, {"services": context["services"]}, InvalidContext, "context").services
+        listed = [(name, *_split(name, needs)) for name, needs in services.items()]
+    else:
+        listed = [(name, needs, []) for name, needs in foreign_dependencies(context)]
+    return build(listed)
+
+
+def has_own_services(context: Mapping[str, Any]) -> bool:
+    """Not a Compose document, whose services hold more than what they need."""
+    services = context.get("services")
+    if not isinstance(services, Mapping):
+        return False
+    fields = {"depends_on", "resilient"}
+    return all(isinstance(needs, list) or (isinstance(needs, Mapping) and needs.keys() <= fields) for needs in services.values())
+
+
+def _split(name: str, needs: list[str] | Needs) -> tuple[list[str], list[str]]:
+    if isinstance(needs, list):
+        return needs, []
+    strange = [other for other in needs.resilient if other not in needs.depends_on]
+    if strange:
+        raise InvalidContext(f"{name}: resilient names {', '.join(shorten(strange))}, which depends_on does not.")
+    return [other for other in needs.depends_on if other not in needs.resilient], needs.resilient
+
+
+def build(listed: Iterable[tuple[str, list[str], list[str]]]) -> ServiceGraph:
+    """From (name, what it cannot do without, what else it mentions). That a service needs itself says nothing."""
+    listed = list(listed)
+    needs: dict[str, dict[str, None]] = {name: {} for name, _, _ in listed}
+    for name, hard, mentioned in listed:
+        needs[name].update(dict.fromkeys(other for other in hard if other != name))
+        for other in (*hard, *mentioned):
+            needs.setdefault(other, {})
+    edges = sum(map(len, needs.values()))
+    if not needs:
+        raise InvalidContext("There are no services: at least one is needed.")
+    if len(needs) > MAX_SERVICES or edges > MAX_EDGES:
+        raise InvalidContext(
+            f"There are {len(needs)} services with {edges} edges; at most {MAX_SERVICES} with {MAX_EDGES} are allowed."
+        )
+    _refuse_lookalikes(needs)
+    number = {name: index for index, name in enumerate(needs)}
+    return ServiceGraph(tuple(needs), tuple(tuple(sorted(number[other] for other in of)) for of in needs.values()))
+
+
+def _refuse_lookalikes(names: Iterable[str]) -> None:
+    """Two spellings of one name would be two services, and nobody could tell them apart in an answer."""
+    seen: dict[str, str] = {}
+    alike = []
+    for name in names:
+        same = seen.setdefault(unicodedata.normalize("NFKC", name), name)
+        if same != name:
+            alike.append(f"{same!r} and {name!r}")
+    if alike:
+        raise InvalidContext(
+            f"These names look alike and are spelt differently: {'; '.join(shorten(alike))}.",
+            services=alike[:NAMED_IN_MESSAGES],
+        )
