@@ -162,3 +162,18 @@ def test_a_device_that_fails_every_request_that_waits_fails_them_one_by_one(engi
     assert {repr(future.exception(5).__cause__) for future in futures} == {"RuntimeError('device lost')"}
     assert all(isinstance(future.exception(), EngineFailed) for future in futures)
     assert (engine.waiting, engine.ailment()) == (0, None)
+
+
+def test_what_nobody_uses_does_not_fill_the_memory(engines):
+    """A service that has seen many sizes of problems holds slots for the latest of them."""
+    model = Counting()
+    engine = engines(model)
+    made = []
+    model.entering = lambda slots: setattr(model.pools[-1], "size_bytes", 2**27)
+
+    for number in range(6):
+        submit(engine, accept(1), problem=problem_of(50 + number)).result(5)
+        made.append(weakref.ref(model.pools.pop()))
+    gc.collect()
+
+    assert [pool() is not None for pool in made] == [False] * 3 + [True] * 3

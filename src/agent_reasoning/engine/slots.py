@@ -11,7 +11,9 @@ from agent_reasoning.engine.noise import NoiseStream
 from agent_reasoning.engine.pool import Pool
 from agent_reasoning.problem import Problem
 
-MOST_POOLS = 32  # empty ones beyond this are given back, the longest unused first
+# Pools that nobody uses are given back beyond these, the longest unused first.
+MOST_POOLS = 32
+MOST_BYTES = 256 * 2**20
 
 
 class Served(Protocol):
@@ -101,7 +103,7 @@ class ModelSlots:
         self.running.add(job)
         bucket = self._buckets.get(job.bucket)
         if bucket is None:
-            while len(self._buckets) >= MOST_POOLS and self.give_back_unused(1):
+            while self._hold_much() and self.give_back_unused(1):
                 pass
             pool = self.model.pool(job.bucket, self.slots)
             bucket = self._buckets[job.bucket] = Bucket(pool, list(range(pool.capacity))[::-1])
@@ -169,6 +171,10 @@ class ModelSlots:
     def halve(self) -> None:
         """Pools that are made from now on have half as many slots, and all together hold no more trajectories."""
         self.slots //= 2
+
+    def _hold_much(self) -> bool:
+        held = sum(bucket.pool.size_bytes for bucket in self._buckets.values())
+        return len(self._buckets) >= MOST_POOLS or held > MOST_BYTES
 
     def give_back_unused(self, most: int = MOST_POOLS) -> int:
         """Pools that nobody uses, the longest unused first. Returns how many there were."""
