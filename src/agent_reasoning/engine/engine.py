@@ -164,10 +164,7 @@ class Engine:
         try:
             while not (self._stopping and self._idle()):
                 self._receive()
-                hung = (
-                    self._free_workers < self._workers.count
-                )  # as far as is known; so it would be with nobody waiting
-                self._busy_since = None if self._idle() and not hung else self._busy_since or self._clock()
+                self._busy_since = None if self._idle() else self._busy_since or self._clock()
                 while self._turns and self._free_workers:
                     self._tick()
         finally:
@@ -175,7 +172,9 @@ class Engine:
             self._abandon()
 
     def _idle(self) -> bool:
-        return self._inbox.empty() and not any(slots.running or slots.waiting for slots in self._models.values())
+        """Nobody waits for an answer, and no step is under way, be it one that nobody waits for any more."""
+        busy = self._free_workers < self._workers.count or not self._inbox.empty()
+        return not busy and not any(slots.running or slots.waiting for slots in self._models.values())
 
     def _abandon(self) -> None:
         """Nobody may wait for a dead engine. After a stop there is nobody left."""
