@@ -218,9 +218,15 @@ class Engine:
             self._fail(job, error)
             return
         if any(trajectory.records for trajectory in job.tried):
-            self._finish(job, self._outcome(job, "deadline"))
+            proven = any(trajectory.halted_by == "verified" for trajectory in job.tried)
+            self._finish(job, self._outcome(job, None if proven else "deadline"))
         else:
-            self._finish(job, DeadlineExceeded("The deadline passed before the first refinement step."))
+            when = (
+                "after a lack of memory had made it start afresh"
+                if job.restarts
+                else "before the first refinement step"
+            )
+            self._finish(job, DeadlineExceeded(f"The deadline passed {when}."))
 
     def _handle(self, message: Message) -> None:
         if isinstance(message, Arrived):
@@ -384,7 +390,7 @@ class Engine:
                 self._fail(job, error)
             return
         traceback.clear_frames(error.__traceback__)  # they hold tensors
-        if not given_back:
+        if not given_back or any(job.restarts for job in jobs):  # it was not those that took the memory
             slots.halve()
         again = slots.vacate(jobs[0].bucket)
         log.warning("engine.out_of_memory", task=jobs[0].task, slots=slots.slots, pools_given_back=given_back,

@@ -62,6 +62,7 @@ class ModelSlots:
         self._buckets: OrderedDict[Hashable, Bucket] = OrderedDict()
         self._used = 0
         self._used_by_many = 0
+        self._lingering = 0  # rows of steps under way in pools that have been given back: their memory is not free yet
 
     @property
     def used(self) -> int:
@@ -77,6 +78,8 @@ class ModelSlots:
         """The first for whom there is room, taken from those who wait. Who waits for a full bucket lets others pass,
         but none of its own bucket; who waits for lanes lets those with one sample pass; who waits for slots at large
         lets nobody pass. Otherwise a steady stream would keep it out for ever."""
+        if self._lingering:
+            return None
         full: set[Hashable] = set()
         lanes_awaited = False
         for job in self.waiting:
@@ -140,6 +143,7 @@ class ModelSlots:
     def returned(self, trajectory: Trajectory) -> bool:
         """A step of it is back. True where that made its slot free."""
         trajectory.in_flight -= 1
+        self._lingering -= trajectory.vacated
         return self._free(trajectory)
 
     def _free(self, trajectory: Trajectory) -> bool:
@@ -162,6 +166,9 @@ class ModelSlots:
         """Give the bucket's pool back; its jobs, which are returned, wait again and begin from their start."""
         again = sorted((job for job in self.running if job.bucket == bucket), key=lambda job: job.queued, reverse=True)
         for job in again:
+            for trajectory in job.tried:
+                trajectory.vacated = True
+                self._lingering += trajectory.in_flight
             self.leave(job)
             job.restart()
             self.waiting.appendleft(job)
