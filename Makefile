@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 PORT ?= 8080
 
-.PHONY: install run-dev test test-full check
+.PHONY: install run-dev test test-full check bench
 
 install: .venv/installed
 
@@ -23,6 +23,13 @@ check: install
 
 test: check
 	$(BIN)/pytest
+
+# Half an hour, on a machine that does nothing else. LitServe and the load generator are installed for it.
+bench: install
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -r benchmarks/serving/requirements.txt -c constraints.txt
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m benchmarks.serving --env SLOTS=16 --env MAX_QUEUE=16 --soak 10
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python benchmarks/search.py --instances 200 --hard 20 --json benchmarks/results/search.json
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python benchmarks/service.py --json benchmarks/results/service.json
 
 # With the tests that need programs from outside Python; it installs those programs (none so far).
 test-full: check

@@ -8,6 +8,7 @@ core: the seconds are those of a request on an idle machine. Network application
 
 import argparse
 import json
+import os
 import platform
 import statistics
 import sys
@@ -112,7 +113,7 @@ def main():
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     registry = builtin_tasks()
-    engine = Engine(load_bundles(ROOT / "models", "cpu"))
+    engine = Engine(load_bundles(ROOT / "models", "cpu"), workers=1)
     engine.start()
     rows = []
     try:
@@ -121,7 +122,11 @@ def main():
                 for samples in SAMPLES:
                     rows.append(measure(engine, registry.get(task), name, instances, samples, max_steps))
                     if options.json:  # after each line: a run that is cut off has not been for nothing
-                        options.json.write_text(json.dumps({"machine": platform.processor(), "rows": rows}, indent=1))
+                        options.json.write_text(
+                            json.dumps(
+                                {"machine": f"{platform.machine()}, {os.cpu_count()} cores", "rows": rows}, indent=1
+                            )
+                        )
     finally:
         engine.stop()
     show(rows)

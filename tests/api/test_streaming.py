@@ -98,6 +98,21 @@ def test_a_client_that_takes_json_as_well_gets_json(live):
     assert response.json()["verified"]
 
 
+def test_a_reader_that_leaves_before_the_first_step_is_no_failure_of_the_service():
+    with serving(SLOTS="1", LOG_FORMAT="json") as (process, url), httpx2.Client(timeout=60) as client:
+        with client.stream("POST", f"{url}/reason", json=LONG, headers=SSE) as running:
+            wait_for_steps(url)
+            with pytest.raises(httpx2.ReadTimeout):
+                client.post(f"{url}/reason", json=SHORT, headers=SSE, timeout=0.5)  # it waits for the slot
+            wait_for_metric(url, b"agent_reasoning_queue_depth 0.0")
+            running.close()
+        process.terminate()
+        log = process.communicate(timeout=60)[1].decode()
+
+    assert '"status": 499' in log
+    assert '"level": "error"' not in log
+
+
 def test_a_reader_that_leaves_frees_its_slots_and_one_that_is_slow_holds_up_nobody():
     with serving() as (_, url), httpx2.Client(timeout=60) as client:
         with client.stream("POST", f"{url}/reason", json=LONG, headers=SSE) as response:

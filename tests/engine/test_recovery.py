@@ -162,3 +162,77 @@ def test_a_device_that_fails_every_request_that_waits_fails_them_one_by_one(engi
     assert {repr(future.exception(5).__cause__) for future in futures} == {"RuntimeError('device lost')"}
     assert all(isinstance(future.exception(), EngineFailed) for future in futures)
     assert (engine.waiting, engine.ailment()) == (0, None)
+
+
+def test_what_nobody_uses_does_not_fill_the_memory(engines):
+    """A service that has seen many sizes of problems holds slots for the latest of them."""
+    model = Counting()
+    engine = engines(model)
+    made = []
+    model.entering = lambda slots: setattr(model.pools[-1], "size_bytes", 2**27)
+
+    for number in range(6):
+        submit(engine, accept(1), problem=problem_of(50 + number)).result(5)
+        made.append(weakref.ref(model.pools.pop()))
+    gc.collect()
+
+    assert [pool() is not None for pool in made] == [False] * 3 + [True] * 3
+
+
+def test_a_pool_that_others_are_still_stepping_is_waited_for_before_a_smaller_one_is_made(engines):
+    """One of two steps under way runs out of memory; what the other holds is not free before it is back."""
+    device, failed, release = Device(room=64), threading.Event(), threading.Event()
+    model = device.model()
+    model.rows_at_once = 1
+    steps = []
+
+    def before(slots):
+        (pool,) = device.alive
+        if pool.capacity == 64:
+            steps.append(slots)
+            if len(steps) == 2:
+                failed.set()
+                raise MemoryError
+            failed.wait(5)
+            release.wait(0.2)  # long enough for an engine that does not wait
+
+    model.before = before
+    engine = engines(model, workers=2)
+    futures = [submit(engine, accept(2), seed=seed) for seed in range(4)]
+
+    assert [len(future.result(5).records) for future in futures] == [2] * 4
+    assert engine.slots() == {"toy": (0, 32)}
+    assert device.made == [(64, 0), (32, 0)]
+
+
+def test_what_others_leave_unused_excuses_a_lack_of_memory_once(engines):
+    """Otherwise a request that never fits would start afresh for as long as other sizes come and go."""
+    never_fits, model, passed_by = problem_of(200), Counting(), threading.Event()
+    failures = []
+
+    make_pool = model.pool
+
+    def lacking_memory(slots):
+        passed_by.wait(1)  # until there is something to give back again
+        passed_by.clear()
+        failures.append(slots)
+        raise MemoryError
+
+    def pool(bucket, slots):
+        made = make_pool(bucket, slots)
+        if bucket == never_fits.size and slots > 16:
+            made.step = lacking_memory
+        return made
+
+    model.pool = pool
+    engine = engines(model, slots=64, workers=2)
+    large = submit(engine, accept(1), problem=never_fits, timeout_seconds=3.0)
+    others = 0
+    while not large.done():
+        submit(engine, accept(1), problem=problem_of(100 + others % 40)).result(5)
+        others += 1
+        passed_by.set()
+
+    assert large.result().halted_by == "verified"
+    assert engine.slots() == {"toy": (0, 16)}
+    assert len(failures) <= 3  # with 64 slots, which is excused, with 64 again, and with 32

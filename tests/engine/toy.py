@@ -66,6 +66,8 @@ class Counting:
 
 
 class CountingPool:
+    size_bytes = 1
+
     def __init__(self, model, capacity):
         self.model, self.capacity = model, capacity
         self.rows_at_once = min(model.rows_at_once, capacity)

@@ -123,7 +123,8 @@ async def unless_gone(answer: Awaitable[Answered], request: Request) -> Answered
         return await answering if answering.done() else None
     finally:
         gone.cancel()
-        answering.cancel()  # which does nothing to one that is done
+        if answering.cancel():
+            await asyncio.wait({answering})  # until it has let go of what it held
 
 
 @router.post("/reason", response_model=ReasonResponse, responses=REASON_ERRORS, openapi_extra=BODY, tags=["reasoning"])

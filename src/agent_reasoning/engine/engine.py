@@ -164,10 +164,7 @@ class Engine:
         try:
             while not (self._stopping and self._idle()):
                 self._receive()
-                hung = (
-                    self._free_workers < self._workers.count
-                )  # as far as is known; so it would be with nobody waiting
-                self._busy_since = None if self._idle() and not hung else self._busy_since or self._clock()
+                self._busy_since = None if self._idle() else self._busy_since or self._clock()
                 while self._turns and self._free_workers:
                     self._tick()
         finally:
@@ -175,7 +172,9 @@ class Engine:
             self._abandon()
 
     def _idle(self) -> bool:
-        return self._inbox.empty() and not any(slots.running or slots.waiting for slots in self._models.values())
+        """Nobody waits for an answer, and no step is under way, be it one that nobody waits for any more."""
+        busy = self._free_workers < self._workers.count or not self._inbox.empty()
+        return not busy and not any(slots.running or slots.waiting for slots in self._models.values())
 
     def _abandon(self) -> None:
         """Nobody may wait for a dead engine. After a stop there is nobody left."""
@@ -219,9 +218,15 @@ class Engine:
             self._fail(job, error)
             return
         if any(trajectory.records for trajectory in job.tried):
-            self._finish(job, self._outcome(job, "deadline"))
+            proven = any(trajectory.halted_by == "verified" for trajectory in job.tried)
+            self._finish(job, self._outcome(job, None if proven else "deadline"))
         else:
-            self._finish(job, DeadlineExceeded("The deadline passed before the first refinement step."))
+            when = (
+                "after a lack of memory had made it start afresh"
+                if job.restarts
+                else "before the first refinement step"
+            )
+            self._finish(job, DeadlineExceeded(f"The deadline passed {when}."))
 
     def _handle(self, message: Message) -> None:
         if isinstance(message, Arrived):
@@ -385,7 +390,7 @@ class Engine:
                 self._fail(job, error)
             return
         traceback.clear_frames(error.__traceback__)  # they hold tensors
-        if not given_back:
+        if not given_back or any(job.restarts for job in jobs):  # it was not those that took the memory
             slots.halve()
         again = slots.vacate(jobs[0].bucket)
         log.warning("engine.out_of_memory", task=jobs[0].task, slots=slots.slots, pools_given_back=given_back,

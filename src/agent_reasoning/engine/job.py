@@ -75,6 +75,7 @@ class Trajectory:
     free: list[int] = field(default_factory=list)  # where its slot goes when it is free
     launched: int = 0  # steps started
     in_flight: int = 0  # of these, how many have not come back
+    vacated: bool = False  # its pool has been given back
     released: bool = False  # its slot is to be free as soon as nothing of it is in flight
     records: list[StepRecord] = field(default_factory=list)
     halted_by: HaltedBy | None = None
@@ -122,6 +123,7 @@ class Job:
     lanes: list[Trajectory] = field(default_factory=list)
     ended: list[Trajectory] = field(default_factory=list)
     next_sample: int = 0
+    restarts: int = 0
     round: int = -1  # the last one that was started
     concluded: int = -1  # the last one whose verdicts were all in
     to_step: deque[Trajectory] = field(default_factory=deque)  # of the round that is being started
@@ -137,6 +139,7 @@ class Job:
 
     def restart(self) -> None:
         """Back to before the first step, which will come out the same again."""
+        self.restarts += 1
         self.lanes, self.ended, self.leaving, self.next_sample = [], [], [], 0
         self.round, self.concluded = -1, -1
         self.to_step.clear()

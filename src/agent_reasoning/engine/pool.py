@@ -1,5 +1,6 @@
 """Slots for trajectories of one bucket: their carry and inputs in preallocated tensors, stepped together."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from agent_reasoning.engine.noise import NoiseStream, disturbed
+
+ALIGNED = 64  # bytes: as torch has it, for operations round by it
 
 Choice = NDArray[np.int64]
 Rows = slice | Tensor
@@ -38,6 +41,11 @@ class Pool(Protocol):
 
     @property
     def capacity(self) -> int: ...
+    @property
+    def size_bytes(self) -> int:
+        """What all its slots hold."""
+        ...
+
     @property
     def rows_at_once(self) -> int:
         """How many slots one `step` takes at most."""
@@ -67,7 +75,7 @@ class TensorPool(ABC):
         self.capacity = capacity
         self.rows_at_once = capacity if whole else min(rows_at_once, capacity)
         self._whole, self._noise, self._device, self._threads = whole, noise, device, threads
-        self._z_H, self._z_L = torch.zeros((2, capacity, *carry_shape), dtype=dtype, device=device).unbind(0)
+        self._z_H, self._z_L = zeros((2, capacity, *carry_shape), dtype, device).unbind(0)
         self._steps = [0] * capacity
         self._views: dict[int, tuple[Any, Carry]] = {}
         self._streams = [NoiseStream(0, 0)] * capacity
@@ -131,6 +139,17 @@ class TensorPool(ABC):
             rows = slice(slot, slot + 1)
             self._views[slot] = self._inputs(rows), self._carry(rows)
         return self._views[slot]
+
+
+def zeros(shape: tuple[int, ...], dtype: torch.dtype, device: str) -> Tensor:
+    """As `torch.zeros`, but on a CPU without touching the memory, which the system then gives when a slot is written:
+    of 64 slots most are never used."""
+    if device != "cpu":
+        return torch.zeros(shape, dtype=dtype, device=device)
+    count = math.prod(shape) * dtype.itemsize
+    raw = np.zeros(count + ALIGNED, np.uint8)
+    start = -raw.ctypes.data % ALIGNED
+    return torch.from_numpy(raw[start : start + count]).view(dtype).view(shape)
 
 
 def pick(slots: Sequence[int]) -> Rows:

@@ -90,6 +90,9 @@ class PublishedPool(TensorPool):
         self._answers = torch.zeros((capacity, width), dtype=torch.int64, device=device)
         self._allowed = torch.ones((capacity, cells, width), dtype=torch.bool, device=device)
 
+        held = self._z_H, self._z_L, self._tokens, self._answers, self._allowed
+        self.size_bytes = sum(tensor.nbytes for tensor in held)
+
     def _put(self, slot: int, arranged: PublishedInputs, stream: NoiseStream) -> tuple[Tensor, Tensor]:
         for stored, given in zip(
             (self._tokens, self._answers, self._allowed),

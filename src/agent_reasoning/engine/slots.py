@@ -11,7 +11,9 @@ from agent_reasoning.engine.noise import NoiseStream
 from agent_reasoning.engine.pool import Pool
 from agent_reasoning.problem import Problem
 
-MOST_POOLS = 32  # empty ones beyond this are given back, the longest unused first
+# Pools that nobody uses are given back beyond these, the longest unused first.
+MOST_POOLS = 32
+MOST_BYTES = 256 * 2**20
 
 
 class Served(Protocol):
@@ -60,6 +62,7 @@ class ModelSlots:
         self._buckets: OrderedDict[Hashable, Bucket] = OrderedDict()
         self._used = 0
         self._used_by_many = 0
+        self._lingering = 0  # rows of steps under way in pools that have been given back: their memory is not free yet
 
     @property
     def used(self) -> int:
@@ -75,6 +78,8 @@ class ModelSlots:
         """The first for whom there is room, taken from those who wait. Who waits for a full bucket lets others pass,
         but none of its own bucket; who waits for lanes lets those with one sample pass; who waits for slots at large
         lets nobody pass. Otherwise a steady stream would keep it out for ever."""
+        if self._lingering:
+            return None
         full: set[Hashable] = set()
         lanes_awaited = False
         for job in self.waiting:
@@ -101,7 +106,7 @@ class ModelSlots:
         self.running.add(job)
         bucket = self._buckets.get(job.bucket)
         if bucket is None:
-            while len(self._buckets) >= MOST_POOLS and self.give_back_unused(1):
+            while self._hold_much() and self.give_back_unused(1):
                 pass
             pool = self.model.pool(job.bucket, self.slots)
             bucket = self._buckets[job.bucket] = Bucket(pool, list(range(pool.capacity))[::-1])
@@ -138,6 +143,7 @@ class ModelSlots:
     def returned(self, trajectory: Trajectory) -> bool:
         """A step of it is back. True where that made its slot free."""
         trajectory.in_flight -= 1
+        self._lingering -= trajectory.vacated
         return self._free(trajectory)
 
     def _free(self, trajectory: Trajectory) -> bool:
@@ -160,6 +166,9 @@ class ModelSlots:
         """Give the bucket's pool back; its jobs, which are returned, wait again and begin from their start."""
         again = sorted((job for job in self.running if job.bucket == bucket), key=lambda job: job.queued, reverse=True)
         for job in again:
+            for trajectory in job.tried:
+                trajectory.vacated = True
+                self._lingering += trajectory.in_flight
             self.leave(job)
             job.restart()
             self.waiting.appendleft(job)
@@ -169,6 +178,10 @@ class ModelSlots:
     def halve(self) -> None:
         """Pools that are made from now on have half as many slots, and all together hold no more trajectories."""
         self.slots //= 2
+
+    def _hold_much(self) -> bool:
+        held = sum(bucket.pool.size_bytes for bucket in self._buckets.values())
+        return len(self._buckets) >= MOST_POOLS or held > MOST_BYTES
 
     def give_back_unused(self, most: int = MOST_POOLS) -> int:
         """Pools that nobody uses, the longest unused first. Returns how many there were."""

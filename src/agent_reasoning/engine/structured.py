@@ -10,7 +10,7 @@ from agent_reasoning.engine.confidence import Confidence
 from agent_reasoning.engine.halting import Halting
 from agent_reasoning.engine.model import Model
 from agent_reasoning.engine.noise import NoiseStream
-from agent_reasoning.engine.pool import Carry, Pool, Rows, TensorPool
+from agent_reasoning.engine.pool import Carry, Pool, Rows, TensorPool, zeros
 from agent_reasoning.networks.batch import ProblemBatch, Shape, collate, draw_ties, map_tensors, tensors_of
 from agent_reasoning.networks.bundle import Bundle
 from agent_reasoning.networks.structured import StructuredNetwork
@@ -18,7 +18,7 @@ from agent_reasoning.networks.traced import StepRunner, flatten
 from agent_reasoning.problem import Problem, ProblemSpec
 
 ROWS_AT_ONCE = 1024  # pairs: on a CPU what one step touches should stay in its cache
-MOST_ROWS = 2**17  # pairs of one pool: what its slots hold stays below 64 MB at 32 dimensions
+MOST_ROWS = 2**17  # pairs of one pool: at 32 dimensions its slots hold 50 MB, and what the problems are
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,8 @@ class StructuredPool(TensorPool):
         self._network, self._run = model.network, model.runner
         self._problems = collate([], config.spec, shape, rows=capacity).to(model.device)
         self._stored = tensors_of(self._problems)
-        self._embedded = torch.zeros((capacity, *carry), device=model.device)
+        self._embedded = zeros((capacity, *carry), torch.float32, model.device)
+        self.size_bytes = sum(tensor.nbytes for tensor in (*self._stored, self._embedded, self._z_H, self._z_L))
 
     def _put(self, slot: int, arranged: ProblemBatch, stream: NoiseStream) -> tuple[Tensor, Tensor]:
         drawn = draw_ties(arranged, self._network.config.spec, [stream.ties()])
