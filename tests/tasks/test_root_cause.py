@@ -201,6 +201,7 @@ def test_an_outage_of_the_opentelemetry_demo():
     [
         ({"services": {}, "alerts": ["a"]}, "no services"),
         ({"services": {"a": []}, "alerts": []}, "No alert is firing"),
+        ({"services": {"a": []}}, "There are no `alerts`"),
         ({"services": {"a": []}, "alerts": ["b"]}, "No alert is about a service of the graph: b"),
         ({"services": {"a": []}, "alerts": 3}, "alerts"),
         ({"services": {"a": []}, "alerts": ["a"], "healthy": ["b"]}, "healthy names b"),

@@ -92,7 +92,6 @@ class Outage:
     def best_single(self) -> float:
         return min(self.cost(failing, 1) for failing in self.fails.values())
 
-
     @cached_property
     def bound(self) -> float:
         """No explanation costs less."""
@@ -102,7 +101,9 @@ class Outage:
         """The cheapest of the explanations that lack one of these faults, have one more, or one in another place."""
         faults = tuple(faults)
         lacking = [tuple(other for other in faults if other != fault) for fault in faults]
-        changed = [(*rest, suspect) for rest in (faults, *lacking) for suspect in self.suspects if suspect not in faults]
+        changed = [
+            (*rest, suspect) for rest in (faults, *lacking) for suspect in self.suspects if suspect not in faults
+        ]
         return min(map(tuple, map(sorted, (*lacking, *changed))), key=self.cost_of)
 
 
@@ -184,28 +185,20 @@ def _draw(
 ) -> float:
     """Charge every suspect the price, or as much as all can bear; returns how much that is."""
     # One after the other they may want the same purse: go on with what the poorest could pay.
-    taken: list[tuple[int, int | None, float]] = []
+    taken: list[tuple[int, dict[int, float], int, float]] = []  # who paid, out of what
     for suspect in suspects:
         left = price
-        own = min(left, slack[suspect])
-        slack[suspect] -= own
-        left -= own
-        taken.append((suspect, None, own))
-        for service in silent_of[suspect]:
-            if left <= 0:
-                break
-            part = min(left, purse[service])
-            purse[service] -= part
+        sources = [(slack, suspect), *((purse, service) for service in silent_of[suspect])]
+        for held, key in sources:
+            part = min(left, held[key])
+            held[key] -= part
             left -= part
-            taken.append((suspect, service, part))
+            taken.append((suspect, held, key, part))
         price -= left
     # Those before the poorest have paid too much: what is over stays theirs.
     paid = dict.fromkeys(suspects, 0.0)
-    for suspect, service, part in taken:
+    for suspect, held, key, part in taken:
         over = max(0.0, paid[suspect] + part - price)
         paid[suspect] += part - over
-        if service is None:
-            slack[suspect] += over
-        else:
-            purse[service] += over
+        held[key] += over
     return price

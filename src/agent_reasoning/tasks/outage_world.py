@@ -30,9 +30,7 @@ def random_outage(rng: np.random.Generator, size: int) -> tuple[Outage, list[tup
 def _draw(rng: np.random.Generator, size: int) -> Outage:
     needs = _service_graph(rng, size)
     resilient = rng.random() < 0.7
-    spreading = tuple(
-        tuple(need for need in of if not (resilient and rng.random() < RESILIENT)) for of in needs
-    )
+    spreading = tuple(tuple(need for need in of if not (resilient and rng.random() < RESILIENT)) for of in needs)
     needed_by: list[list[int]] = [[] for _ in range(size)]
     for service, of in enumerate(spreading):
         for need in of:
@@ -52,7 +50,11 @@ def _draw(rng: np.random.Generator, size: int) -> Outage:
     known = rng.choice([0.0, 0.0, 0.3, 0.8])
     healthy = tuple(service for service in quiet if rng.random() < known)
     return Outage(
-        tuple(f"service-{number:02d}" for number in range(1, size + 1)), spreading, tuple(alerting), healthy, _weights(rng)
+        tuple(f"service-{number:02d}" for number in range(1, size + 1)),
+        spreading,
+        tuple(alerting),
+        healthy,
+        _weights(rng),
     )
 
 

@@ -19,6 +19,7 @@ from agent_reasoning.validation import validate
 
 MAX_SUSPECTS = 128
 MAX_GROUPS = 128  # of silent services, of which there may be thousands: what is beyond is in the features' counts
+MAX_PAIRED = 64  # suspects whose pairs the baseline tries
 INNOCENT, FAULTY = 0, 1
 
 SPEC = ProblemSpec(
@@ -86,7 +87,13 @@ class RootCause(Task[Outage]):
         summary="Names the services whose faults explain the alerts best, and the alerts that are false.",
         example_question="What broke?",
         example_context={
-            "services": {"web": ["api"], "api": ["database", "cache"], "worker": ["database"], "database": [], "cache": []},
+            "services": {
+                "web": ["api"],
+                "api": ["database", "cache"],
+                "worker": ["database"],
+                "database": [],
+                "cache": [],
+            },
             "alerts": ["web", "api", "worker"],
             "healthy": ["cache"],
         },
@@ -105,6 +112,8 @@ class RootCause(Task[Outage]):
     def read(self, context: Mapping[str, Any]) -> Outage:
         own = validate(_Own, context, InvalidContext, "context")
         _refuse_unknown_fields(context)
+        if "alerts" not in context:
+            raise InvalidContext("There are no `alerts`: name the services that alert, or give Alertmanager's body.")
         graph = read_services(context)
         alerts = read_alerts(context.get("alerts"), graph.names, own.service_label)
         number = {name: index for index, name in enumerate(graph.names)}
@@ -116,7 +125,12 @@ class RootCause(Task[Outage]):
         if both:
             raise InvalidContext(f"Said to be healthy and alerting: {', '.join(shorten(both))}.")
         outage = Outage(
-            graph.names, graph.needs, alerts.services, tuple(healthy), Weights(**own.weights.model_dump()), alerts.unknown
+            graph.names,
+            graph.needs,
+            alerts.services,
+            tuple(healthy),
+            Weights(**own.weights.model_dump()),
+            alerts.unknown,
         )
         if len(outage.suspects) > MAX_SUSPECTS:
             raise InvalidContext(
@@ -143,7 +157,7 @@ class RootCause(Task[Outage]):
         return Problem(
             candidates=np.ones((len(suspects), 2), bool),
             tokens=np.array(tokens, np.int64),
-            cell_features=np.tile(np.float32([*of_weights, 0]) / 10, (len(suspects), 1)),
+            cell_features=np.tile(np.array([*of_weights, 0], np.float32) / 10, (len(suspects), 1)),
             candidate_features=features,
             relations={"needs": edges, "needed by": edges[:, ::-1]},
             groups=_groups(instance, cell),
@@ -202,17 +216,14 @@ class RootCause(Task[Outage]):
         return f"{', '.join(shorten(solution['root_causes'])) or 'nothing broke'} (cost {solution['cost']:g})"
 
     def baseline(self, instance: Outage) -> Solution:
-        """The best single fault, then the best second beside it or the best pair."""
-        costs = {(): instance.nothing_broke}
-        costs |= {(suspect,): instance.cost_of([suspect]) for suspect in instance.suspects}
-        if len(instance.suspects) <= 64:
-            pairs = [(one, other) for one in instance.suspects for other in instance.suspects if one < other]
-        else:
-            first = min(instance.suspects, key=lambda suspect: costs[suspect,])
-            pairs = [(first, other) for other in instance.suspects if other != first]
-        costs |= {pair: instance.cost_of(pair) for pair in pairs}
-        best = set(min(costs, key=lambda faults: costs[faults]))
-        return self.decode(instance, np.array([int(suspect in best) for suspect in instance.suspects]))
+        """The best of single faults and pairs; where there are many suspects, of pairs with the best single fault."""
+        suspects = instance.suspects
+        single = min(suspects, key=lambda suspect: instance.cost_of([suspect]))
+        first = suspects if len(suspects) <= MAX_PAIRED else (single,)
+        candidates: list[tuple[int, ...]] = [(), *((suspect,) for suspect in suspects)]
+        candidates += [(one, other) for one in first for other in suspects if one != other]
+        best = set(min(candidates, key=instance.cost_of))
+        return self.decode(instance, np.array([int(suspect in best) for suspect in suspects]))
 
     def generate(self, rng: np.random.Generator, size: int) -> Labelled[Outage]:
         outage, explanations = random_outage(rng, size)
@@ -240,7 +251,9 @@ def _groups(outage: Outage, cell: dict[int, int]) -> dict[str, tuple[Ints, ...]]
     found = {}
     for name, services in kinds.items():
         listed = [
-            np.array([(cell[suspect], FAULTY) for suspect, fails in outage.fails.items() if fails >> service & 1], np.int64)
+            np.array(
+                [(cell[suspect], FAULTY) for suspect, fails in outage.fails.items() if fails >> service & 1], np.int64
+            )
             for service in members(failing & services)
         ]
         found[name] = tuple(listed[:MAX_GROUPS])
@@ -259,9 +272,8 @@ def _paths(outage: Outage, faults: list[int]) -> list[list[int]]:
     paths = []
     for alert in outage.alerting:
         if alert in before:
-            path, at = [], alert
-            while at is not None:
-                path.append(at)
-                at = before[at]
+            path = [alert]
+            while (cause := before[path[-1]]) is not None:
+                path.append(cause)
             paths.append(path[::-1])
     return paths

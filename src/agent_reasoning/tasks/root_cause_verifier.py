@@ -1,5 +1,7 @@
 """The exact verifier of root-cause. It walks the graph by itself, where answers come from bit masks."""
 
+from itertools import pairwise
+
 from agent_reasoning.problem import Verdict
 from agent_reasoning.tasks.base import Solution
 from agent_reasoning.tasks.outage import Outage
@@ -24,8 +26,12 @@ def verify(outage: Outage, solution: Solution) -> Verdict:
     alerting = {outage.names[alert] for alert in outage.alerting}
     fails = {outage.names[service] for service in failing}
     violations += _compare("explained", set(explained), alerting & fails, "alert that the root causes explain")
-    violations += _compare("false_alerts", set(solution["false_alerts"]), alerting - fails, "alert that they do not explain")
-    violations += _compare("missing_alerts", set(solution["missing_alerts"]), fails - alerting, "failing service that is silent")
+    violations += _compare(
+        "false_alerts", set(solution["false_alerts"]), alerting - fails, "alert that they do not explain"
+    )
+    violations += _compare(
+        "missing_alerts", set(solution["missing_alerts"]), fails - alerting, "failing service that is silent"
+    )
     for alert, path in explained.items():
         if not _is_path(outage, number, path, causes, alert):
             violations.append(f"The path to {alert} is none from a root cause, along services that need each other.")
@@ -71,4 +77,4 @@ def _is_path(outage: Outage, number: dict[str, int], path: list[str], causes: li
         return False
     if any(name not in number for name in path):
         return False
-    return all(number[one] in outage.needs[number[other]] for one, other in zip(path, path[1:], strict=False))
+    return all(number[one] in outage.needs[number[other]] for one, other in pairwise(path))

@@ -26,7 +26,8 @@ class Needs(BaseModel):
 
     depends_on: list[Name] = Field(default_factory=list, description="the services that it calls")
     resilient: list[Name] = Field(
-        default_factory=list, description="those of them whose failure it survives (cached, optional, retried elsewhere)"
+        default_factory=list,
+        description="those of them whose failure it survives (cached, optional, retried elsewhere)",
     )
 
 
@@ -79,7 +80,10 @@ def has_own_services(context: Mapping[str, Any]) -> bool:
     if not isinstance(services, Mapping):
         return False
     fields = {"depends_on", "resilient"}
-    return all(isinstance(needs, list) or (isinstance(needs, Mapping) and needs.keys() <= fields) for needs in services.values())
+    return all(
+        isinstance(needs, list) or (isinstance(needs, Mapping) and needs.keys() <= fields)
+        for needs in services.values()
+    )
 
 
 def _split(name: str, needs: list[str] | Needs) -> tuple[list[str], list[str]]:
