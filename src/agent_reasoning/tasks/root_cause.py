@@ -102,7 +102,7 @@ class RootCause(Task[Outage]):
         size_unit="services",
         training_sizes=(6, 32),
         words=("broke", "broken", "cause", "why", "fail", "failing", "outage", "incident", "down", "alert", "fault"),
-        recipe=Recipe(noise=0.3, max_steps=16),
+        recipe=Recipe(noise=1.5, halting={"same_answer": 4, "no_improvement": 4, "head_start": 2}),
     )
     Context = RootCauseContext
 
