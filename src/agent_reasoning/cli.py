@@ -109,7 +109,7 @@ def train(**options: Any) -> None:
 
 @main.command()
 @click.argument("task", required=False)
-@click.option("--all", "every", is_flag=True, help="Every model beside its baseline and its rivals, in one table.")
+@click.option("--all", "every", is_flag=True, help="Every model beside its baseline and its rivals.")
 @click.option(
     "--models", type=click.Path(path_type=Path), help="Bundles, or a published checkpoint; default: those that ship."
 )

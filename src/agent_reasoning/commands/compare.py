@@ -1,4 +1,4 @@
-"""`agent-reasoning evaluate --all`: every model beside its baseline and its rivals, in one table."""
+"""`agent-reasoning evaluate --all`: every model beside its baseline and its rivals, a table for each task."""
 
 from pathlib import Path
 from typing import Any
@@ -36,14 +36,15 @@ def evaluate_all(models: Path | None, count: int, seed: int, device: str) -> dic
 
 
 def show(found: dict[str, list[Compared]], console: Console) -> None:
-    table = Table(title="Every model beside its rivals, on the same fresh instances")
-    for column in ("task", "fresh", "instances", "who", "verified", "best", "proven", "ms"):
-        table.add_column(column, justify="left" if column in ("task", "who") else "right")
     for task, lines in found.items():
-        for line in lines:
+        table = Table(title=f"{task}: {lines[0].instances} fresh instances a size", title_justify="left")
+        for column in ("fresh", "who", "verified", "best", "proven", "ms"):
+            table.add_column(column, justify="left" if column == "who" else "right", no_wrap=True)
+        for number, line in enumerate(lines):
+            if number and line.instances_of != lines[number - 1].instances_of:
+                table.add_section()
             table.add_row(
-                task, line.instances_of, str(line.instances), line.who, f"{line.verified:.1%}", f"{line.best:.1%}",
-                f"{line.proven:.1%}", f"{line.mean_milliseconds:.2f}",
+                line.instances_of, line.who, f"{line.verified:.1%}", f"{line.best:.1%}", f"{line.proven:.1%}",
+                f"{line.mean_milliseconds:.2f}",
             )  # fmt: skip
-        table.add_section()
-    console.print(table)
+        console.print(table)

@@ -61,6 +61,6 @@ RIVALS: Mapping[str, Callable[[Outage], Solution]] = {
     "nearest common ancestor": common_ancestor,
     "random-walk ranking": random_walk,
     "best single fault": best_single,
-    "best single, then pair (baseline)": TASK.baseline,
+    "best single or pair (baseline)": TASK.baseline,
     "exact search": exact,
 }
