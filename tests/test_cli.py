@@ -63,7 +63,10 @@ def test_solve_prints_the_answer_and_says_that_it_is_verified(tmp_path):
 
     done = run("solve", str(file))
 
-    assert done.stdout == "2 steps in 2 waves; the steps of a wave can run at the same time.\nWave 1: a\nWave 2: b\n"
+    assert done.stdout == (
+        "2 steps in 2 waves; the steps of a wave can run at the same time.\nWave 1: a\nWave 2: b\n"
+        "Taken as rollout (planning), by the shape of the context.\n"
+    )
     assert done.stderr.startswith("(verified; model; ")
 
 

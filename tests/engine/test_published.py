@@ -48,7 +48,11 @@ def problem(registry):
 def test_a_checkpoint_serves_the_task_of_its_vocabulary_and_bundles_the_others(tmp_path, registry, family):
     models = load(checkpoint(tmp_path, family=family), registry)
 
-    assert {model.task: model.architecture for model in models} == {"sudoku": family, "rollout": "structured"}
+    assert {model.task: model.architecture for model in models} == {
+        "sudoku": family,
+        "rollout": "structured",
+        "root-cause": "structured",
+    }
 
 
 def test_a_vocabulary_of_no_task_is_refused_with_those_there_are(tmp_path, registry):
