@@ -33,7 +33,7 @@ def test_a_compose_document_is_a_rollout():
     ("question", "task_type", "name", "reason"),
     [
         ("What broke?", "general", "root-cause", "'broke' in the question"),
-        ("In which order do I deploy these?", "general", "rollout", "'deploy', 'order' in the question"),
+        ("In which order are these rolled out?", "general", "rollout", "'order', 'rolled' in the question"),
         ("What now?", "planning", "rollout", "as planning"),
         ("In which order?", "troubleshooting", "root-cause", "as troubleshooting"),
     ],
@@ -45,7 +45,7 @@ def test_where_the_shape_is_anybodys_the_type_decides_or_the_words(question, tas
     assert reason in chosen.reason
 
 
-@pytest.mark.parametrize("question", ["What now?", "Why this order?"])
+@pytest.mark.parametrize("question", ["What now?", "Why this order?", "Why does the deployment fail?"])
 def test_where_nothing_says_which_is_meant_the_candidates_are_named(question):
     with pytest.raises(AmbiguousContext, match="rollout and root-cause") as refused:
         found(GRAPH, question)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -62,6 +62,7 @@ def compare(
 
 
 def _refined(engine: Engine, task: Task[Any], model: Model, item: Labelled[Any], samples: int) -> tuple[Verdict, float]:
+    item = afresh(item)
     begun = time.perf_counter()
     outcome = engine.submit(
         engine.arrange(task.info.name, task.encode(item.instance)),
@@ -74,11 +75,17 @@ def _refined(engine: Engine, task: Task[Any], model: Model, item: Labelled[Any],
     return outcome.answer.verdict, time.perf_counter() - begun
 
 
+def afresh(item: Labelled[Any]) -> Labelled[Any]:
+    """Without what its instance has worked out and kept, which the next contestant would be spared."""
+    return replace(item, instance=replace(item.instance))
+
+
 def _check(task: Task[Any], instance: Any, choice: Choice) -> Verdict:
     return task.verify(instance, task.decode(instance, choice))
 
 
 def _timed(task: Task[Any], solve: Callable[[Any], Solution | None], item: Labelled[Any]) -> tuple[Verdict, float]:
+    item = afresh(item)
     begun = time.perf_counter()
     solution = solve(item.instance)
     seconds = time.perf_counter() - begun

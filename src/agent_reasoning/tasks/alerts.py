@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from agent_reasoning.errors import InvalidContext
 from agent_reasoning.tasks.dependencies import Name, shorten
@@ -25,8 +25,20 @@ class _Alert(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    status: str = "firing"
-    labels: dict[str, str] = Field(default_factory=dict)
+    status: Any = "firing"  # a word in a webhook, an object with `state` in the API's answers
+    state: Any = None  # Prometheus' own word
+    labels: dict[str, Any] | None = None
+
+    @property
+    def fires(self) -> bool:
+        """Not resolved, not silenced or inhibited, not still pending; and not Watchdog, which always fires."""
+        status = self.status.get("state") if isinstance(self.status, Mapping) else self.status
+        words = {str(word).lower() for word in (status, self.state)}
+        return not words & {"resolved", "suppressed", "pending", "inactive"} and self.texts.get("severity") != "none"
+
+    @property
+    def texts(self) -> dict[str, str]:
+        return {label: value for label, value in (self.labels or {}).items() if isinstance(value, str)}
 
 
 class _Given(BaseModel):
@@ -44,8 +56,8 @@ class Alerts:
 def read_alerts(given: Any, names: Sequence[str], service_label: str | None = None) -> Alerts:
     """`given`: a list of names or of Alertmanager's alerts, or its webhook body. Resolved alerts, and those of severity
     none (Watchdog fires always), say nothing. Raises InvalidContext."""
-    if isinstance(given, Mapping):
-        given = given.get("alerts")
+    while isinstance(given, Mapping):  # a webhook body, or Prometheus' {"data": {"alerts": [...]}}
+        given = given.get("alerts", given.get("data"))
     if isinstance(given, list) and len(given) > MAX_ALERTS:
         raise InvalidContext(f"There are {len(given)} alerts; at most {MAX_ALERTS} are allowed.")
     number = {name: index for index, name in enumerate(names)}
@@ -54,10 +66,10 @@ def read_alerts(given: Any, names: Sequence[str], service_label: str | None = No
     for alert in validate(_Given, {"alerts": given}, InvalidContext, "context").alerts:
         if isinstance(alert, str):
             service, named = number.get(alert), alert
-        elif alert.status == "resolved" or alert.labels.get("severity") == "none":
+        elif not alert.fires:
             continue
         else:
-            service, named = _service_of(alert.labels, number, service_label), _title(alert.labels)
+            service, named = _service_of(alert.texts, number, service_label), _title(alert.texts)
         if service is None:
             unknown[named] = None
         else:

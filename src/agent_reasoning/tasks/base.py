@@ -54,7 +54,7 @@ class TaskInfo:
     """The smallest and the largest size that training draws from."""
     recipe: Recipe = field(default_factory=Recipe)
     words: tuple[str, ...] = ()
-    """Of a question that asks for this task, where the context could be another's, too."""
+    """What words begin with in a question that asks for this task, where the context could be another's, too."""
     published_vocabulary: int | None = None
     """How many tokens the published encoding of this task has; a checkpoint with as many serves it."""
 

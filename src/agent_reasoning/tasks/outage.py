@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
+MOST_WORK = 100_000  # of a bound, in suspects times what they explain or silence: beyond, it is a weaker one
+
 
 @dataclass(frozen=True, slots=True)
 class Weights:
@@ -93,6 +95,15 @@ class Outage:
         return min(self.cost(failing, 1) for failing in self.fails.values())
 
     @cached_property
+    def silent_alike(self) -> tuple[tuple[int, float], ...]:
+        """What fails silently by some suspect: (one of those that fail by the same suspects, what they cost together)."""
+        alike: dict[tuple[int, ...], list[int]] = {}
+        for service in members(self.failing(self.suspects) & ~self.alerts):
+            by = tuple(suspect for suspect, fails in self.fails.items() if fails >> service & 1)
+            alike.setdefault(by, []).append(service)
+        return tuple((services[0], self.cost(mask(services) | self.alerts, 1)) for services in alike.values())
+
+    @cached_property
     def bound(self) -> float:
         """No explanation costs less."""
         return least_cost_bound(self)
@@ -142,9 +153,11 @@ def least_cost_bound(outage: Outage) -> float:
     rarest = min(outage.alerting, key=lambda alert: (sum(fails >> alert & 1 for fails in outage.fails.values()), alert))
     explaining = [suspect for suspect, fails in outage.fails.items() if fails >> rarest & 1]
     bounds = [outage.nothing_broke]
-    for fault in explaining:
+    work = len(outage.fails) * (len(outage.alerting) + len(outage.silent_alike))
+    for number, fault in enumerate(explaining):
         failing = outage.fails[fault]
-        bounds.append(outage.cost(failing | outage.alerts, 1) + _dual(outage, failing, set()))
+        added = _dual(outage, failing, set()) if number * work < MOST_WORK else 0.0
+        bounds.append(outage.cost(failing | outage.alerts, 1) + added)
     others = set(explaining)
     weights = outage.weights
     if len(others) < len(outage.fails):  # it is false, and something else broke: the first of those is free
@@ -162,9 +175,11 @@ def _dual(outage: Outage, settled: int, ruled_out: set[int]) -> float:
     purse: dict[int, float] = {}
     silent_of: dict[int, list[int]] = {}
     for suspect in slack:
-        silent_of[suspect] = list(members(outage.fails[suspect] & ~outage.alerts & ~settled))
-        for service in silent_of[suspect]:
-            purse[service] = weights.contradicted if outage.known_healthy >> service & 1 else weights.missing
+        silent_of[suspect] = []
+        for service, price in outage.silent_alike:
+            if outage.fails[suspect] >> service & 1 and not settled >> service & 1:
+                silent_of[suspect].append(service)
+                purse[service] = price
     shared = {service: sum(outage.fails[suspect] >> service & 1 for suspect in slack) for service in purse}
     for drawn in silent_of.values():
         drawn.sort(key=lambda service: shared[service])

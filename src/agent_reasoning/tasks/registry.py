@@ -58,12 +58,13 @@ class Registry:
         if len(typed) == 1:
             return Found(typed[0], f"by its shape and as {task_type}")
         words = set(re.findall(r"[a-z]+", question.lower()))
-        spoken = {task.info.name: sorted(words & set(task.info.words)) for task in fitting}
-        most = max(map(len, spoken.values()))
-        best = [task for task in fitting if most and len(spoken[task.info.name]) == most]
-        if len(best) == 1:
-            said = ", ".join(repr(word) for word in spoken[best[0].info.name])
-            return Found(best[0], f"by the shape of the context and {said} in the question")
+        spoken = {
+            task.info.name: sorted(word for word in words if word.startswith(task.info.words)) for task in fitting
+        }
+        asked = [task for task in fitting if task.info.words and spoken[task.info.name]]
+        if len(asked) == 1:
+            said = ", ".join(repr(word) for word in spoken[asked[0].info.name])
+            return Found(asked[0], f"by the shape of the context and {said} in the question")
         names = [task.info.name for task in fitting]
         raise AmbiguousContext(
             f"This context fits {' and '.join(names)}, and the question does not say which is meant: set `task`.",

@@ -39,7 +39,7 @@ class Rollout(Task[DependencyGraph]):
         sizes=(16, 24, 32),
         size_unit="steps",
         training_sizes=(2, 32),
-        words=("roll", "rollout", "order", "deploy", "wave", "upgrade", "release", "first", "schedule", "start"),
+        words=("roll", "order", "deploy", "wave", "upgrade", "release", "first", "schedule", "start"),
         recipe=Recipe(noise=0.5, halting={"same_answer": 8, "head_start": 2}),
     )
     Context = DependencyContext

@@ -37,10 +37,12 @@ SPEC = ProblemSpec(
 class WeightsContext(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    missing: float = Field(2.0, gt=0, le=100, description="for each failing service without an alert")
-    false: float = Field(3.0, gt=0, le=100, description="for each alert called false")
-    extra_fault: float = Field(4.0, gt=0, le=100, description="for each fault after the first")
-    contradicted: float = Field(6.0, gt=0, le=100, description="for each failing service that is known to be healthy")
+    missing: float = Field(2.0, ge=0.01, le=100, description="for each failing service without an alert")
+    false: float = Field(3.0, ge=0.01, le=100, description="for each alert called false")
+    extra_fault: float = Field(4.0, ge=0.01, le=100, description="for each fault after the first")
+    contradicted: float = Field(
+        6.0, ge=0.01, le=100, description="for each failing service that is known to be healthy"
+    )
 
 
 class AlertContext(BaseModel):
@@ -48,8 +50,8 @@ class AlertContext(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    status: str = "firing"
-    labels: dict[str, str] = Field(default_factory=dict)
+    status: Any = "firing"
+    labels: dict[str, Any] | None = None
 
 
 class RootCauseContext(BaseModel):
@@ -101,7 +103,7 @@ class RootCause(Task[Outage]):
         sizes=(8, 16, 24, 32),
         size_unit="services",
         training_sizes=(6, 32),
-        words=("broke", "broken", "cause", "why", "fail", "failing", "outage", "incident", "down", "alert", "fault"),
+        words=("broke", "cause", "why", "fail", "outage", "incident", "down", "alert", "fault", "wrong"),
         recipe=Recipe(noise=1.5, halting={"same_answer": 4, "no_improvement": 4, "head_start": 2}),
     )
     Context = RootCauseContext
@@ -216,13 +218,16 @@ class RootCause(Task[Outage]):
         return f"{', '.join(shorten(solution['root_causes'])) or 'nothing broke'} (cost {solution['cost']:g})"
 
     def baseline(self, instance: Outage) -> Solution:
-        """The best of single faults and pairs; where there are many suspects, of pairs with the best single fault."""
+        """The best of single faults and pairs (where there are many suspects, of pairs with the best single fault), then
+        as long as that costs less one fault less, one more, or one elsewhere."""
         suspects = instance.suspects
         single = min(suspects, key=lambda suspect: instance.cost_of([suspect]))
         first = suspects if len(suspects) <= MAX_PAIRED else (single,)
         candidates: list[tuple[int, ...]] = [(), *((suspect,) for suspect in suspects)]
         candidates += [(one, other) for one in first for other in suspects if one != other]
-        best = set(min(candidates, key=instance.cost_of))
+        best = min(candidates, key=instance.cost_of)
+        while instance.cost_of(other := instance.runner_up(best)) < instance.cost_of(best):
+            best = other
         return self.decode(instance, np.array([int(suspect in best) for suspect in suspects]))
 
     def generate(self, rng: np.random.Generator, size: int) -> Labelled[Outage]:

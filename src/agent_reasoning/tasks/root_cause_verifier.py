@@ -17,6 +17,9 @@ def verify(outage: Outage, solution: Solution) -> Verdict:
     fields = ("root_causes", "explained", "false_alerts", "missing_alerts")
     if any(not isinstance(solution.get(field), dict if field == "explained" else list) for field in fields):
         return Verdict(False, (f"The solution lacks one of {', '.join(fields)}.",))
+    listed = [*solution["root_causes"], *solution["false_alerts"], *solution["missing_alerts"], *solution["explained"]]
+    if not all(isinstance(name, str) for name in listed):
+        return Verdict(False, ("The solution names something that is no text.",))
     causes, explained = solution["root_causes"], solution["explained"]
     violations = [f"{name!r} is a root cause and no service." for name in causes if name not in number]
     violations += [f"{name} is a root cause twice." for name in {name for name in causes if causes.count(name) > 1}]
@@ -36,13 +39,16 @@ def verify(outage: Outage, solution: Solution) -> Verdict:
         if not _is_path(outage, number, path, causes, alert):
             violations.append(f"The path to {alert} is none from a root cause, along services that need each other.")
     cost = _cost(outage, failing, len(causes))
-    if abs(float(solution.get("cost", cost)) - cost) > NEGLIGIBLE:
-        violations.append(f"The cost is {cost:g}, not {solution['cost']:g}.")
+    said = solution.get("cost")
+    if isinstance(said, bool) or not isinstance(said, int | float) or not abs(said - cost) <= NEGLIGIBLE:
+        violations.append(f"The cost is {cost:g}, not {said!r}.")
     if cost > outage.nothing_broke + NEGLIGIBLE:
         violations.append(f"It costs {cost:g}; that nothing broke would cost {outage.nothing_broke:g}.")
     if cost > outage.best_single + NEGLIGIBLE:
         violations.append(f"It costs {cost:g}; a single fault would explain the alerts at {outage.best_single:g}.")
-    return Verdict(not violations, tuple(violations), objective=cost, bound=outage.bound)
+    # Sums in another order differ in their last bits: what is so near to the bound is on it.
+    proven = not violations and abs(cost - outage.bound) <= NEGLIGIBLE
+    return Verdict(not violations, tuple(violations), objective=cost, bound=cost if proven else outage.bound)
 
 
 def _failing(outage: Outage, faults: list[int]) -> set[int]:
@@ -75,6 +81,6 @@ def _compare(field: str, said: set[str], right: set[str], what: str) -> list[str
 def _is_path(outage: Outage, number: dict[str, int], path: list[str], causes: list[str], alert: str) -> bool:
     if not isinstance(path, list) or not path or path[0] not in causes or path[-1] != alert:
         return False
-    if any(name not in number for name in path):
+    if not all(isinstance(name, str) and name in number for name in path):
         return False
     return all(number[one] in outage.needs[number[other]] for one, other in pairwise(path))

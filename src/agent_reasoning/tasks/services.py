@@ -61,6 +61,9 @@ def read_services(context: Mapping[str, Any]) -> ServiceGraph:
         given = context.get(field)
         if isinstance(given, Mapping | list) and len(given) > most:  # before each is looked at
             raise InvalidContext(f"There are {len(given)} {what}; at most {most} are allowed.")
+    given = [field for field in ("services", "edges", "steps") if field in context]
+    if len(given) > 1:
+        raise InvalidContext(f"The graph is given twice, as {' and as '.join(given)}: one is enough.")
     if "edges" in context:
         edges = validate(_OfEdges, {"edges": context["edges"]}, InvalidContext, "context").edges
         listed = [(edge.source, [] if edge.resilient else [edge.target], [edge.target]) for edge in edges]
@@ -79,9 +82,10 @@ def has_own_services(context: Mapping[str, Any]) -> bool:
     services = context.get("services")
     if not isinstance(services, Mapping):
         return False
-    fields = {"depends_on", "resilient"}
+    fields = {"depends_on", "resilient"}  # a Compose document may have no others, but then `depends_on` as a mapping
     return all(
-        isinstance(needs, list) or (isinstance(needs, Mapping) and needs.keys() <= fields)
+        isinstance(needs, list)
+        or (isinstance(needs, Mapping) and needs.keys() <= fields and isinstance(needs.get("depends_on", []), list))
         for needs in services.values()
     )
 
@@ -89,10 +93,11 @@ def has_own_services(context: Mapping[str, Any]) -> bool:
 def _split(name: str, needs: list[str] | Needs) -> tuple[list[str], list[str]]:
     if isinstance(needs, list):
         return needs, []
-    strange = [other for other in needs.resilient if other not in needs.depends_on]
+    known, resilient = set(needs.depends_on), set(needs.resilient)
+    strange = [other for other in needs.resilient if other not in known]
     if strange:
         raise InvalidContext(f"{name}: resilient names {', '.join(shorten(strange))}, which depends_on does not.")
-    return [other for other in needs.depends_on if other not in needs.resilient], needs.resilient
+    return [other for other in needs.depends_on if other not in resilient], needs.resilient
 
 
 def build(listed: Iterable[tuple[str, list[str], list[str]]]) -> ServiceGraph:
