@@ -24,7 +24,7 @@ check: install
 test: check
 	$(BIN)/pytest
 
-# Half an hour, on a machine that does nothing else. LitServe and the load generator are installed for it.
+# Three quarters of an hour, on a machine that does nothing else. LitServe and the load generator are installed for it.
 bench: install
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet -r benchmarks/serving/requirements.txt -c constraints.txt
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m benchmarks.serving --env SLOTS=16 --env MAX_QUEUE=16 --soak 10

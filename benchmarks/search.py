@@ -26,7 +26,7 @@ from rich.table import Table  # noqa: E402
 from agent_reasoning.engine.engine import Engine  # noqa: E402
 from agent_reasoning.engine.loading import load_bundles  # noqa: E402
 from agent_reasoning.evaluation.trajectories import EVALUATION, held_out  # noqa: E402
-from agent_reasoning.tasks import builtin_tasks  # noqa: E402
+from agent_reasoning.tasks import builtin_tasks, verdict_on  # noqa: E402
 from agent_reasoning.training.labels.sudoku import PuzzleFile  # noqa: E402
 
 SAMPLES = (1, 4, 16, 64)
@@ -47,7 +47,7 @@ def instance_sets(registry, count, hard):
 
 
 def solve(engine, task, instance, samples, max_steps):
-    verify = partial(check, task, instance)
+    verify = partial(verdict_on, task, instance)
     begun = time.perf_counter()
     outcome = engine.submit(
         engine.arrange(task.info.name, task.encode(instance)),
@@ -58,10 +58,6 @@ def solve(engine, task, instance, samples, max_steps):
         timeout_seconds=600,
     ).result()
     return outcome.answer.verdict.valid, outcome.applications, time.perf_counter() - begun
-
-
-def check(task, instance, choice):
-    return task.verify(instance, task.decode(instance, choice))
 
 
 def measure(engine, task, name, instances, samples, max_steps):

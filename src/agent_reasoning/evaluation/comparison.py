@@ -8,11 +8,10 @@ from typing import Any
 
 from agent_reasoning.engine.engine import Engine
 from agent_reasoning.engine.model import Model
-from agent_reasoning.engine.pool import Choice
 from agent_reasoning.evaluation.rivals import RIVALS
-from agent_reasoning.evaluation.trajectories import NEGLIGIBLE, InstanceSets
+from agent_reasoning.evaluation.trajectories import InstanceSets, is_best, to_reach
 from agent_reasoning.problem import Verdict
-from agent_reasoning.tasks import Labelled, Solution, Task
+from agent_reasoning.tasks import Labelled, Solution, Task, verdict_on
 
 SAMPLES = (1, 8)
 
@@ -44,7 +43,7 @@ def compare(
     engine.start()
     try:
         for name, items in sets.items():
-            known = [task.verify(item.instance, task.decode(item.instance, item.choice)).objective for item in items]
+            known = [to_reach(task, item) for item in items]
             alone: list[list[tuple[Verdict, float]]] = []
             for samples in SAMPLES:
                 alone.append([_refined(engine, task, model, item, samples) for item in items])
@@ -66,7 +65,7 @@ def _refined(engine: Engine, task: Task[Any], model: Model, item: Labelled[Any],
     begun = time.perf_counter()
     outcome = engine.submit(
         engine.arrange(task.info.name, task.encode(item.instance)),
-        partial(_check, task, item.instance),
+        partial(verdict_on, task, item.instance),
         max_steps=model.max_steps,
         samples=samples,
         seed=0,
@@ -78,10 +77,6 @@ def _refined(engine: Engine, task: Task[Any], model: Model, item: Labelled[Any],
 def afresh(item: Labelled[Any]) -> Labelled[Any]:
     """Without what its instance has worked out and kept, which the next contestant would be spared."""
     return replace(item, instance=replace(item.instance))
-
-
-def _check(task: Task[Any], instance: Any, choice: Choice) -> Verdict:
-    return task.verify(instance, task.decode(instance, choice))
 
 
 def _timed(task: Task[Any], solve: Callable[[Any], Solution | None], item: Labelled[Any]) -> tuple[Verdict, float]:
@@ -104,11 +99,7 @@ def _line(name: str, who: str, found: list[tuple[Verdict, float]], known: list[f
     return Compared(
         name, count, who,
         verified=sum(verdict.valid for verdict in verdicts) / count,
-        best=sum(verdict.valid and _as_good(verdict, best) for verdict, best in zip(verdicts, known, strict=True)) / count,
+        best=sum(is_best(verdict, best) for verdict, best in zip(verdicts, known, strict=True)) / count,
         proven=sum(verdict.optimal for verdict in verdicts) / count,
         mean_milliseconds=sum(seconds for _, seconds in found) / count * 1000,
     )  # fmt: skip
-
-
-def _as_good(verdict: Verdict, known: float | None) -> bool:
-    return known is None or verdict.objective is None or verdict.objective <= known + NEGLIGIBLE

@@ -12,7 +12,7 @@ from agent_reasoning.engine.halting import Halting
 from agent_reasoning.engine.job import StepRecord
 from agent_reasoning.engine.model import Model
 from agent_reasoning.problem import Verdict
-from agent_reasoning.tasks import Choice, Labelled, Task
+from agent_reasoning.tasks import Choice, Labelled, Task, verdict_on
 
 BATCH = 64
 NEGLIGIBLE = 1e-6  # between sums in another order
@@ -43,9 +43,19 @@ class Trajectory:
         self.q_halt_logits.append(q_halt_logit)
         self.repeats.append(not verdict.valid and any(same))
         self.valid.append(verdict.valid)
-        as_good = known is None or verdict.objective is None or verdict.objective <= known + NEGLIGIBLE
-        self.best.append(verdict.valid and as_good)
+        self.best.append(is_best(verdict, known))
         self.records.append(StepRecord(choice, 0.0 if self.repeats[-1] else confidence, verdict, any(same[-1:])))
+
+
+def to_reach(task: Task[Any], item: Labelled[Any]) -> float | None:
+    """The objective of the label; None where validity is all."""
+    return verdict_on(task, item.instance, item.choice).objective
+
+
+def is_best(verdict: Verdict, known: float | None) -> bool:
+    """Valid, and where there is an objective as good as the one that is known."""
+    as_good = known is None or verdict.objective is None or verdict.objective <= known + NEGLIGIBLE
+    return verdict.valid and as_good
 
 
 InstanceSets = dict[str, list[Labelled[Any]]]  # by the name that tables show
@@ -84,7 +94,7 @@ def _run_batch(
     task: Task[Any], model: Model, instances: list[Labelled[Any]], max_steps: int, halting: Halting
 ) -> list[Trajectory]:
     found = [Trajectory() for _ in instances]
-    known = [task.verify(item.instance, task.decode(item.instance, item.choice)).objective for item in instances]
+    known = [to_reach(task, item) for item in instances]
     open_rows = list(range(len(instances)))
     refinement = model.begin([task.encode(item.instance) for item in instances])
     while open_rows:
@@ -95,7 +105,7 @@ def _run_batch(
         for place, row in enumerate(open_rows):
             item, trajectory = instances[row], found[row]
             choice = refined.choices[place][: len(item.choice)].copy()
-            verdict = task.verify(item.instance, task.decode(item.instance, choice))
+            verdict = verdict_on(task, item.instance, choice)
             logit = float(refined.q_halt_logits[place])
             confidence = model.confidence(logit, trajectory.steps + 1)
             trajectory.take(choice, logit, confidence, verdict, known[row])

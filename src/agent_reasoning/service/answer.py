@@ -9,7 +9,7 @@ import numpy as np
 from agent_reasoning.engine.job import Outcome, StepRecord
 from agent_reasoning.problem import Problem, Verdict
 from agent_reasoning.schemas import Source, TraceStep
-from agent_reasoning.tasks import Choice, Solution, Task
+from agent_reasoning.tasks import Choice, Solution, Task, verdict_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Prepared:
     remarks: tuple[str, ...]
 
     def verify(self, choice: Choice) -> Verdict:
-        return self.task.verify(self.instance, self.task.decode(self.instance, choice))
+        return verdict_on(self.task, self.instance, choice)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ SERVICE_LABELS = (
 """Where an alert says what it is about; the first whose value is a service of the graph counts."""
 
 
-class _Alert(BaseModel):
+class Alert(BaseModel):
     """https://prometheus.io/docs/alerting/latest/configuration/#webhook_config"""
 
     model_config = ConfigDict(extra="ignore")
@@ -42,7 +42,7 @@ class _Alert(BaseModel):
 
 
 class _Given(BaseModel):
-    alerts: list[Name | _Alert]
+    alerts: list[Name | Alert]
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,6 +103,11 @@ class Task(Protocol[Instance]):
         ...
 
 
+def verdict_on(task: Task[Instance], instance: Instance, choice: Choice) -> Verdict:
+    """What the task's verifier says of the solution that a choice means."""
+    return task.verify(instance, task.decode(instance, choice))
+
+
 @dataclass(frozen=True, slots=True)
 class Labelled(Generic[Instance]):
     """A random instance and its answer."""

@@ -1,6 +1,7 @@
 """root-cause: what broke? The faults that explain the alerts at the least cost."""
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agent_reasoning.errors import InvalidContext
 from agent_reasoning.problem import Ints, Problem, ProblemSpec, RelationSpec, Verdict
-from agent_reasoning.tasks.alerts import read_alerts
+from agent_reasoning.tasks.alerts import Alert, read_alerts
 from agent_reasoning.tasks.base import Choice, Labelled, Recipe, Solution, Task, TaskInfo
 from agent_reasoning.tasks.dependencies import Name, lists_services, shorten
 from agent_reasoning.tasks.outage import Outage, Weights, members
@@ -34,24 +35,18 @@ SPEC = ProblemSpec(
 )
 
 
+USUAL = Weights()
+
+
 class WeightsContext(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    missing: float = Field(2.0, ge=0.01, le=100, description="for each failing service without an alert")
-    false: float = Field(3.0, ge=0.01, le=100, description="for each alert called false")
-    extra_fault: float = Field(4.0, ge=0.01, le=100, description="for each fault after the first")
+    missing: float = Field(USUAL.missing, ge=0.01, le=100, description="for each failing service without an alert")
+    false: float = Field(USUAL.false, ge=0.01, le=100, description="for each alert called false")
+    extra_fault: float = Field(USUAL.extra_fault, ge=0.01, le=100, description="for each fault after the first")
     contradicted: float = Field(
-        6.0, ge=0.01, le=100, description="for each failing service that is known to be healthy"
+        USUAL.contradicted, ge=0.01, le=100, description="for each failing service that is known to be healthy"
     )
-
-
-class AlertContext(BaseModel):
-    """An alert as Alertmanager has it."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    status: Any = "firing"
-    labels: dict[str, Any] | None = None
 
 
 class RootCauseContext(BaseModel):
@@ -61,7 +56,7 @@ class RootCauseContext(BaseModel):
 
     services: dict[Name, list[Name] | Needs] | None = Field(None, description="each service and those that it needs")
     edges: list[Edge] | None = Field(None, description="in place of services: who calls whom, as a mesh lists it")
-    alerts: list[Name | AlertContext] | dict[str, Any] = Field(
+    alerts: list[Name | Alert] | dict[str, Any] = Field(
         description="the services that alert; or Alertmanager's alerts, or its webhook body as it is"
     )
     healthy: list[Name] = Field(default_factory=list, description="services that are known to work")
@@ -259,9 +254,9 @@ def _groups(outage: Outage, cell: dict[int, int]) -> dict[str, tuple[Ints, ...]]
             np.array(
                 [(cell[suspect], FAULTY) for suspect, fails in outage.fails.items() if fails >> service & 1], np.int64
             )
-            for service in members(failing & services)
+            for service in islice(members(failing & services), MAX_GROUPS)
         ]
-        found[name] = tuple(listed[:MAX_GROUPS])
+        found[name] = tuple(listed)
     return found
 
 
