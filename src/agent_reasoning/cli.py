@@ -108,6 +108,16 @@ def train(**options: Any) -> None:
 
 
 @main.command()
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option("--held-out", type=click.IntRange(1), default=2000, show_default=True, help="Instances a size.")
+def calibrate(bundle: Path, held_out: int) -> None:
+    """Fit and measure the confidence of BUNDLE anew (a directory), as after a change of its task."""
+    from agent_reasoning.commands.calibrate import calibrate as run
+
+    run(bundle, held_out)
+
+
+@main.command()
 @click.argument("task", required=False)
 @click.option("--all", "every", is_flag=True, help="Every model beside its baseline and its rivals.")
 @click.option(

@@ -106,8 +106,13 @@ class Verdict:
         assert self.valid == (not self.violations), "a verdict is valid exactly when it lists no violation"
 
     @property
+    def meets_bound(self) -> bool:
+        """The objective, right or wrong, is one that nothing valid can be below."""
+        return self.objective is not None and self.bound is not None and self.objective <= self.bound
+
+    @property
     def optimal(self) -> bool:
         """Proven: nothing valid can be better. Where validity is all, every valid answer is the best one."""
         if not self.valid:
             return False
-        return self.objective is None or (self.bound is not None and self.objective <= self.bound)
+        return self.objective is None or self.meets_bound

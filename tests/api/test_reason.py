@@ -22,7 +22,7 @@ def test_a_dependency_graph_comes_back_as_a_verified_rollout(client):
 
     body = response.json()
     assert response.status_code == 200
-    assert body["solution"] == {"waves": WAVES}
+    assert body["solution"] == {"waves": WAVES, "critical_path": ["database", "api", "web"]}
     assert (body["verified"], body["violations"], body["confidence"]) == (True, [], 1.0)
     assert (body["task"], body["task_type"], body["source"], body["model"]) == (
         "rollout",
@@ -178,3 +178,38 @@ def test_metrics_count_what_happened(client):
     assert value("agent_reasoning_batch_rows_sum") >= value("agent_reasoning_batch_rows_count") > 0
     assert value('agent_reasoning_slots{state="used",task="rollout"}') == 0
     assert value('agent_reasoning_slots{state="free",task="rollout"}') == 64
+
+
+def test_a_rollout_with_limits_says_how_soon_it_is_done_and_whether_that_is_proven(client):
+    context = {
+        "steps": {
+            "database": [],
+            "cache": [],
+            "queue": [],
+            "api": ["database", "cache"],
+            "web": ["api"],
+            "worker": ["queue"],
+        },
+        "max_parallel": 2,
+        "durations": {"database": 3, "api": 2, "worker": 0.5},
+    }
+
+    body = client.post("/reason", json={"question": "In which order, two at a time?", "context": context}).json()
+
+    assert (body["verified"], body["optimal"], body["objective"], body["bound"]) == (True, True, 6.0, 6.0)
+    assert body["solution"]["critical_path"] == ["database", "api", "web"]
+    assert body["solution"]["total"] == 6.0
+    assert "at most 2 at a time: done after 6 units of time." in body["answer"]
+
+
+def test_objects_with_argos_and_helms_annotations_are_a_rollout(client):
+    documents = [
+        {"kind": "Job", "metadata": {"name": "migrate", "annotations": {"helm.sh/hook": "pre-upgrade"}}},
+        {"kind": "Deployment", "metadata": {"name": "api"}},
+        {"kind": "Deployment", "metadata": {"name": "web", "annotations": {"argocd.argoproj.io/sync-wave": "2"}}},
+    ]
+
+    body = client.post("/reason", json={"question": "In which order?", "context": {"documents": documents}}).json()
+
+    assert body["solution"]["waves"] == [["migrate"], ["api"], ["web"]]
+    assert (body["verified"], body["task"]) == (True, "rollout")

@@ -50,7 +50,7 @@ class Counting:
     ticks: list = field(default_factory=list)  # (sample, step) of each row
     pools: list = field(default_factory=list)
 
-    def confidence(self, logit, step):
+    def confidence(self, logit, step, meets_bound):
         return logit
 
     def bucket(self, problem):

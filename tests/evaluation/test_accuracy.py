@@ -12,7 +12,7 @@ def trajectory(steps, verified, best=None):
     """Verified, and the best one, at its last step."""
     wrong = StepRecord(np.zeros(1, np.int64), 0.0, Verdict(False, ("wrong",)))
     valid, right = ([False] * (steps - 1) + [last] for last in (verified, verified if best is None else best))
-    return Trajectory([0.0] * steps, [False] * steps, valid, right, [wrong] * steps, seconds=0.1 * steps)
+    return Trajectory([0.0] * steps, valid=valid, best=right, records=[wrong] * steps, seconds=0.1 * steps)
 
 
 def test_an_answer_counts_from_the_step_limit_that_it_fits_in():
@@ -38,9 +38,11 @@ def test_cost_stops_with_the_verifier_or_the_limit():
 
 def test_held_out_instances_for_calibration_and_evaluation_differ(registry):
     rollout = registry.get("rollout")
-    one, other = (held_out(rollout, 3, purpose) for purpose in (CALIBRATION, EVALUATION))
+    one, other = (held_out(rollout, 12, purpose) for purpose in (CALIBRATION, EVALUATION))
 
-    assert list(one) == list(other) == ["16 steps", "24 steps", "32 steps"]
+    assert (
+        list(one) == list(other) == [f"{size} steps, {kind}" for size in (16, 24, 32) for kind in ("free", "limited")]
+    )
     for name in one:
         assert [item.instance for item in one[name]] != [item.instance for item in other[name]]
 

@@ -16,7 +16,8 @@ def simulated(count, seed, steps=4):
         for _ in range(steps):
             chance = rng.random()
             item.q_halt_logits.append(5 * np.log(chance / (1 - chance)) + 3)
-            item.repeats.append(False)
+            item.hopeless.append(False)
+            item.meets_bound.append(False)
             item.best.append(bool(rng.random() < chance))
             if item.best[-1]:
                 break
@@ -29,7 +30,7 @@ def test_a_fitted_map_says_the_probability_that_came_true():
 
     lines = measure(simulated(6000, 1), confidence, 4)
 
-    assert [line.step for line in lines] == ["1", "2", "3", "4"]
+    assert [line.step for line in lines] == ["1–4", "1", "2", "3", "4"]
     assert all(line.calibration_error < 0.05 for line in lines)
     assert measure(simulated(6000, 1), type(confidence)(), 4)[0].calibration_error > 0.1  # the raw head, for contrast
     assert confidence(3.0, 1) == pytest.approx(0.5, abs=0.05)
@@ -38,12 +39,12 @@ def test_a_fitted_map_says_the_probability_that_came_true():
 def test_steps_with_too_little_to_measure_are_taken_together():
     lines = measure(simulated(700, 0), fit(simulated(700, 0), 4), 4)
 
-    assert [line.step for line in lines] == ["1", "2–4"]
+    assert [line.step for line in lines] == ["1–4", "1", "2–4"]
 
 
 def test_only_what_had_not_verified_before_counts_at_a_step():
     items = simulated(3000, 0)
-    first, second = measure(items, fit(items, 4), 4)[:2]
+    first, second = measure(items, fit(items, 4), 4)[1:3]
 
     assert first.answers == 3000
     assert second.answers == first.failures
@@ -68,10 +69,22 @@ def test_the_calibration_error_is_the_distance_between_said_and_come():
 
 def test_an_answer_refused_before_counts_as_sure_to_fail_and_teaches_the_map_nothing():
     items = simulated(3000, 0)
-    stuck = [Trajectory([9.0] * 4, [False, True, True, True], best=[False] * 4) for _ in range(1000)]
+    stuck = [Trajectory([9.0] * 4, [False, True, True, True], [False] * 4, best=[False] * 4) for _ in range(1000)]
 
     with_stuck, without = fit(items + stuck, 4), fit(items, 4)
     lines = measure(items + stuck, with_stuck, 4)
 
     assert [step(9.0) for step in with_stuck.steps[1:]] == [step(9.0) for step in without.steps[1:]]
-    assert all(line.calibration_error < 0.05 for line in lines[1:])
+    assert all(line.calibration_error < 0.05 for line in lines[2:])
+
+
+def test_answers_at_the_bound_have_a_map_of_their_own():
+    def answered(meets_bound, best):
+        return Trajectory([0.0], [False], [meets_bound], best=[best])
+
+    items = [answered(True, True)] * 900 + [answered(True, False)] * 100 + [answered(False, True)] * 200
+    confidence = fit(items + [answered(False, False)] * 800, 1)
+
+    assert confidence(0.0, 1, True) == pytest.approx(0.9, abs=0.01)
+    assert confidence(0.0, 1, False) == pytest.approx(0.2, abs=0.01)
+    assert type(confidence).from_dict(confidence.to_dict()) == confidence

@@ -100,7 +100,7 @@ def test_a_violation_says_what_is_wrong(waves, violation):
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 40))
 def test_generated_labels_are_the_independent_answer(seed, size):
-    item = ROLLOUT.generate(np.random.default_rng(seed), size)
+    item = ROLLOUT.generate_free(np.random.default_rng(seed), size)
 
     waves = [sorted(wave) for wave in ROLLOUT.decode(item.instance, item.choice)["waves"]]
 
@@ -110,7 +110,7 @@ def test_generated_labels_are_the_independent_answer(seed, size):
 
 def test_generated_depths_are_spread_evenly_over_2_to_12():
     rng = np.random.default_rng(5)
-    depths = [int(ROLLOUT.generate(rng, 24).choice.max()) + 1 for _ in range(2200)]
+    depths = [int(ROLLOUT.generate_free(rng, 24).choice.max()) + 1 for _ in range(2200)]
 
     counts = np.bincount(depths, minlength=13)[2:13]
 
@@ -129,10 +129,28 @@ def test_the_right_answer_is_always_among_the_candidates(graph):
 def test_an_answer_in_words_names_every_wave():
     graph = DependencyGraph(("a", "b"), ((), (0,)))
 
-    words = ROLLOUT.describe(graph, {"waves": [["a"], ["b"]]})
+    words = ROLLOUT.describe(graph, {"waves": [["a"], ["b"]], "critical_path": ["a", "b"]})
 
     assert words.splitlines() == [
         "2 steps in 2 waves; the steps of a wave can run at the same time.",
         "Wave 1: a",
         "Wave 2: b",
+        "Critical path: a → b.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("path", "valid"),
+    [
+        (["a", "b", "c"], True),
+        (["a", "d"], False),
+        (["a", "c"], False),
+        (["c", "b", "a"], False),
+        (["x"], False),
+        (7, False),
+    ],
+)
+def test_a_critical_path_is_a_longest_chain(path, valid):
+    graph = DependencyGraph(("a", "b", "c", "d"), ((), (0,), (0, 1), (0,)))
+
+    assert ROLLOUT.verify(graph, {"waves": [["a"], ["b", "d"], ["c"]], "critical_path": path}).valid == valid

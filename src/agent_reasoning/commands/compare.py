@@ -37,14 +37,14 @@ def evaluate_all(models: Path | None, count: int, seed: int, device: str) -> dic
 
 def show(found: dict[str, list[Compared]], console: Console) -> None:
     for task, lines in found.items():
-        table = Table(title=f"{task}: {lines[0].instances} fresh instances a size", title_justify="left")
-        for column in ("fresh", "who", "verified", "best", "proven", "ms"):
+        table = Table(title=task, title_justify="left")
+        for column in ("fresh", "instances", "who", "verified", "best", "proven", "ms"):
             table.add_column(column, justify="left" if column == "who" else "right", no_wrap=True)
         for number, line in enumerate(lines):
             if number and line.instances_of != lines[number - 1].instances_of:
                 table.add_section()
             table.add_row(
-                line.instances_of, line.who, f"{line.verified:.1%}", f"{line.best:.1%}", f"{line.proven:.1%}",
+                line.instances_of, str(line.instances), line.who, f"{line.verified:.1%}", f"{line.best:.1%}", f"{line.proven:.1%}",
                 f"{line.mean_milliseconds:.2f}",
             )  # fmt: skip
         console.print(table)

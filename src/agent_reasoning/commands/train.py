@@ -18,7 +18,7 @@ from agent_reasoning.engine.loading import pick_device
 from agent_reasoning.engine.structured import StructuredModel
 from agent_reasoning.errors import ConfigurationError
 from agent_reasoning.evaluation.card import render_card
-from agent_reasoning.evaluation.report import calibrate, evaluate
+from agent_reasoning.evaluation.report import Report, calibrate, evaluate
 from agent_reasoning.evaluation.trajectories import CALIBRATION, EVALUATION
 from agent_reasoning.evaluation.trajectories import held_out as fresh_instances
 from agent_reasoning.networks.bundle import Bundle, BundleConfig, save_bundle
@@ -125,15 +125,8 @@ def publish(
     """Calibrate and measure what was trained, and write the bundle."""
     name, recipe, network = task.info.name, task.info.recipe, state.averaged.eval()
     bundle = BundleConfig(name, name, config.network, max_steps, recipe.noise, dict(recipe.halting))
-    to_fit = fresh_instances(task, count, CALIBRATION)
-    if file:
-        to_fit[f"{file.path.name}, held out"] = [file.labelled(number) for number in range(min(HELD_OUT, len(file)))]
-    to_measure = fresh_instances(task, count, EVALUATION, sizes=task.info.sizes)
-    with counting(console, sum(len(items) for sets in (to_fit, to_measure) for items in sets.values())) as observe:
-        model = StructuredModel.of(Bundle(bundle, network), Confidence(), config.device, "")
-        confidence = calibrate(task, model, max_steps, to_fit, observe)
-        report = evaluate(task, replace(model, confidence=confidence), max_steps, to_measure, observe)
-    bundle = replace(bundle, calibration=confidence.to_dict())
+    calibration, report = measured(task, Bundle(bundle, network), count, file, config.device, console)
+    bundle = replace(bundle, calibration=calibration)
     save_bundle(
         directory,
         bundle,
@@ -141,3 +134,19 @@ def publish(
         render_card(task.info, bundle, config, state, report, file.path.name if file else ""),
     )
     console.print(f"Wrote {directory}.")
+
+
+def measured(
+    task: Task[Any], bundle: Bundle, count: int, file: PuzzleFile | None, device: str, console: Console
+) -> tuple[dict[str, Any], Report]:
+    """Its calibration, fitted on `count` fresh instances a size, and its quality on as many others."""
+    max_steps = bundle.config.max_steps
+    to_fit = fresh_instances(task, count, CALIBRATION)
+    if file:
+        to_fit[f"{file.path.name}, held out"] = [file.labelled(number) for number in range(min(HELD_OUT, len(file)))]
+    to_measure = fresh_instances(task, count, EVALUATION, sizes=task.info.sizes)
+    with counting(console, sum(len(items) for sets in (to_fit, to_measure) for items in sets.values())) as observe:
+        model = StructuredModel.of(bundle, Confidence(), device, "")
+        confidence = calibrate(task, model, max_steps, to_fit, observe)
+        report = evaluate(task, replace(model, confidence=confidence), max_steps, to_measure, observe)
+    return confidence.to_dict(), report

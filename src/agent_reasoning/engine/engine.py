@@ -337,7 +337,8 @@ class Engine:
         job, trajectory, model = judged.job, judged.trajectory, self._models[judged.job.task].model
         if trajectory.halted_by is not None or judged.step != len(trajectory.records) + 1:
             return False
-        trajectory.record(judged.choice, model.confidence(judged.q_halt_logit, judged.step), judged.verdict)
+        confidence = model.confidence(judged.q_halt_logit, judged.step, judged.verdict.meets_bound)
+        trajectory.record(judged.choice, confidence, judged.verdict)
         job.tell(trajectory)
         trajectory.halted_by = model.halting.decide(trajectory.records, job.max_steps)
         return True

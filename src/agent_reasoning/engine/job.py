@@ -5,7 +5,7 @@ by it, lowest sample first: so the outcome follows from the request alone, not f
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,7 +23,7 @@ class StepRecord:
     """One refinement step of one trajectory."""
 
     choice: Choice  # [L]
-    confidence: float  # that this choice verifies, said before `verdict` was known
+    confidence: float  # that this choice verifies, or is the best; said before it was known to be valid
     verdict: Verdict
     repeats: bool = False  # the answer of the step before
 
@@ -67,6 +67,18 @@ class Arranged:
     inputs: Any
 
 
+def is_hopeless(earlier: Sequence[StepRecord], choice: Choice, verdict: Verdict) -> bool:
+    """What came before leaves no doubt that this answer is not what is looked for: the verifier has refused this very
+    one, or had a valid one with a better objective."""
+    if not verdict.valid and any(np.array_equal(record.choice, choice) for record in earlier):
+        return True
+    objective = verdict.objective
+    return objective is not None and any(
+        record.verdict.valid and record.verdict.objective is not None and record.verdict.objective < objective
+        for record in earlier
+    )
+
+
 @dataclass(eq=False, slots=True)
 class Trajectory:
     sample: int
@@ -83,9 +95,7 @@ class Trajectory:
 
     def record(self, choice: Choice, confidence: float, verdict: Verdict) -> StepRecord:
         repeats = bool(self.records) and np.array_equal(self.records[-1].choice, choice)
-        if not verdict.valid and any(np.array_equal(earlier.choice, choice) for earlier in self.records):
-            confidence = 0.0  # the verifier has refused this very answer before: that it will again is certain
-        made = StepRecord(choice, confidence, verdict, repeats)
+        made = StepRecord(choice, 0.0 if is_hopeless(self.records, choice, verdict) else confidence, verdict, repeats)
         self.records.append(made)
         return made
 

@@ -2,8 +2,8 @@
 it is the best one? Fitting the map, and measuring it.
 
 Both look at what callers see: a trajectory ends when its answer is proven, so step k holds only the instances for which
-none had been before. An answer that the verifier has refused before gets confidence 0 from the engine; such
-answers are measured, and left out of the fit.
+none had been before. An answer that cannot be what is looked for, by what came before it, gets confidence 0 from the
+engine; such answers are measured, and left out of the fit.
 """
 
 from collections.abc import Sequence
@@ -37,15 +37,20 @@ class Quality:
 
 
 def fit(trajectories: Sequence[Trajectory], max_steps: int) -> Confidence:
-    """A monotone map for each step (isotonic regression), as far as there are instances to fit it on."""
-    return Confidence(tuple(_fit_step(step.logits, step.right) for step in _by_step(trajectories, max_steps, new=True)))
+    """A monotone map for each step (isotonic regression), as far as there are instances to fit it on, of the answers
+    whose objective is above the bound; and one of all that meet it."""
+    above = [_fit_step(step.logits, step.right) for step in _by_step(trajectories, max_steps, of=ABOVE)]
+    at_bound = _answers(trajectories, 1, max_steps, AT_BOUND)
+    return Confidence(tuple(above), _fit_step(at_bound.logits, at_bound.right) if len(at_bound.right) else None)
 
 
 def measure(trajectories: Sequence[Trajectory], confidence: Confidence, max_steps: int) -> list[Quality]:
+    """All answers together, then step by step, as far as there is enough of each."""
     lines = []
-    for found in _by_step(trajectories, max_steps, new=False):
-        believed = [confidence(logit, step) for logit, step in zip(found.logits, found.steps, strict=True)]
-        said, right = np.where(found.repeats, 0.0, believed), found.right
+    by_step = _by_step(trajectories, max_steps, of=ALL)
+    for found in (_answers(trajectories, 1, max_steps, ALL), *(by_step if len(by_step) > 1 else [])):
+        believed = list(map(confidence, found.logits.tolist(), found.steps, found.meets_bound))
+        said, right = np.where(found.hopeless, 0.0, believed), found.right
         name = str(found.first) if found.first == found.last else f"{found.first}–{found.last}"
         lines.append(Quality(name, len(right), int((~right).sum()), auroc(said, right), calibration_error(said, right)))
     return lines
@@ -76,40 +81,42 @@ class _Answers:
     last: int
     logits: NDArray[np.float64]
     right: NDArray[np.bool_]
-    repeats: NDArray[np.bool_]
+    hopeless: NDArray[np.bool_]
     steps: list[int]
+    meets_bound: list[bool]
 
     @property
     def enough(self) -> bool:
         return len(self.right) >= ENOUGH_INSTANCES and int((~self.right).sum()) >= ENOUGH_FAILURES
 
 
-def _by_step(trajectories: Sequence[Trajectory], max_steps: int, *, new: bool) -> list[_Answers]:
-    """One entry for each step while there is enough in it and after it; then the rest as one.
+ALL, ABOVE, AT_BOUND = range(3)  # the last two without the hopeless
 
-    new: without answers that had been refused before.
-    """
+
+def _by_step(trajectories: Sequence[Trajectory], max_steps: int, *, of: int) -> list[_Answers]:
+    """One entry for each step while there is enough in it and after it; then the rest as one."""
     found: list[_Answers] = []
     for step in range(1, max_steps + 1):
-        here, later = (_answers(trajectories, *span, new) for span in ((step, step), (step + 1, max_steps)))
+        here, later = (_answers(trajectories, *span, of) for span in ((step, step), (step + 1, max_steps)))
         if step == max_steps or not here.enough or not later.enough:
-            rest = _answers(trajectories, step, max_steps, new)
+            rest = _answers(trajectories, step, max_steps, of)
             return [*found, rest] if len(rest.right) else found
         found.append(here)
     return found
 
 
-def _answers(trajectories: Sequence[Trajectory], first: int, last: int, new: bool) -> _Answers:
+def _answers(trajectories: Sequence[Trajectory], first: int, last: int, of: int) -> _Answers:
     picked = [
-        (item.q_halt_logits[step - 1], item.best[step - 1], item.repeats[step - 1], step)
+        (item.q_halt_logits[step], item.best[step], item.hopeless[step], step + 1, item.meets_bound[step])
         for item in trajectories
-        for step in range(first, min(last, item.steps) + 1)
-        if not (new and item.repeats[step - 1])
+        for step in range(first - 1, min(last, item.steps))
+        if of == ALL or (not item.hopeless[step] and item.meets_bound[step] == (of == AT_BOUND))
     ]
-    logits, right, repeats, steps = zip(*picked, strict=True) if picked else ((), (), (), ())
+    logits, right, hopeless, steps, meets_bound = zip(*picked, strict=True) if picked else ((), (), (), (), ())
     return _Answers(
-        first, last, np.array(logits, np.float64), np.array(right, bool), np.array(repeats, bool), list(steps)
-    )
+        first, last, np.array(logits, np.float64), np.array(right, bool), np.array(hopeless, bool), list(steps),
+        list(meets_bound),
+    )  # fmt: skip
 
 
 def _fit_step(logits: NDArray[np.float64], right: NDArray[np.bool_]) -> StepMap:

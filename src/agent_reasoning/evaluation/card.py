@@ -10,7 +10,7 @@ from agent_reasoning.networks.bundle import BundleConfig
 from agent_reasoning.tasks import TaskInfo
 from agent_reasoning.training.loop import TrainConfig, TrainState
 
-TEMPLATE = """\
+TRAINED = """\
 # {name}
 
 {summary}
@@ -19,11 +19,14 @@ A structured recursive network of {parameters:,} parameters: hidden {hidden}, H_
 
 ## Training
 
-`{command}`: {data}, labels by an exact algorithm.
-{instances:,} instances, {steps:,} optimizer steps, {trained:.1f} minutes on {machine}. AdamW at {learning_rate:g} with
+`{command}`: {data}; labels by an exact algorithm, or the best that it found
+in its time. {instances:,} instances, {steps:,} optimizer steps, {trained:.1f} minutes on {machine}. AdamW at {learning_rate:g} with
 warm-up and cosine decay, batch {batch_size}, up to {supervision_steps} supervision steps a batch, EMA {ema}.
 
 Samples after the first get noise of {noise:g} on z_H and z_L before each step. Halting: {halting}.
+"""
+
+MEASURED = """\
 
 ## Measured
 
@@ -34,9 +37,10 @@ limit. Milliseconds are an instance's share of a batch of 64.
 |---|---|---|---|---|---|---|---|
 {accuracy}
 
-The trace's confidence, over the answers that callers see: a trajectory ends when its answer verifies, and an answer
-that the verifier has refused before counts, at confidence 0. Steps with too few failures to measure are taken together
-with all later ones. The map was fitted on other instances like these; on problems unlike them it means less.
+The trace's confidence, over the answers that callers see: all, then step by step. A trajectory ends when its answer
+verifies, and an answer that the verifier has refused before, or had a better one than, counts, at confidence 0. Steps with
+too few failures to measure are taken together with all later ones. The map was fitted on other instances like these; on
+problems unlike them it means less.
 
 | fresh | refinement step | answers | failures | AUROC | calibration error |
 |---|---|---|---|---|---|
@@ -54,7 +58,7 @@ def render_card(
         command, data = f"{command} --puzzles {puzzles}", "the file's puzzles, some with more givens"
     else:
         data = "generated instances of {} to {} {}".format(*info.training_sizes, info.size_unit)
-    return TEMPLATE.format(
+    trained = TRAINED.format(
         name=config.name,
         task=info.name,
         summary=info.summary,
@@ -76,6 +80,12 @@ def render_card(
         batch_size=training.batch_size,
         supervision_steps=training.supervision_steps,
         ema=training.ema,
+    )
+    return trained + render_measured(report)
+
+
+def render_measured(report: Report) -> str:
+    return MEASURED.format(
         accuracy="\n".join(
             f"| {row.instances_of} | {row.instances} | {row.max_steps} | {row.verified:.2%} | {row.best:.2%} "
             f"| {row.mean_steps:.2f} | {row.mean_applications:.1f} | {row.mean_milliseconds:.2f} |"
@@ -88,6 +98,11 @@ def render_card(
             for line in lines
         ),
     )
+
+
+def measured_again(card: str, report: Report) -> str:
+    """The card with what was measured replaced; how it was trained stays."""
+    return card.partition("\n## Measured")[0] + render_measured(report)
 
 
 def in_short(figure: float | None) -> str:

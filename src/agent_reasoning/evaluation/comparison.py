@@ -9,9 +9,9 @@ from typing import Any
 from agent_reasoning.engine.engine import Engine
 from agent_reasoning.engine.model import Model
 from agent_reasoning.evaluation.rivals import RIVALS
-from agent_reasoning.evaluation.trajectories import InstanceSets, is_best, to_reach
+from agent_reasoning.evaluation.trajectories import InstanceSets
 from agent_reasoning.problem import Verdict
-from agent_reasoning.tasks import Labelled, Solution, Task, verdict_on
+from agent_reasoning.tasks import Labelled, Solution, Task, is_best, to_reach, verdict_on
 
 SAMPLES = (1, 8)
 

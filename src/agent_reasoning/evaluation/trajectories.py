@@ -4,18 +4,18 @@ enough."""
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
 from agent_reasoning.engine.halting import Halting
-from agent_reasoning.engine.job import StepRecord
+from agent_reasoning.engine.job import StepRecord, is_hopeless
 from agent_reasoning.engine.model import Model
 from agent_reasoning.problem import Verdict
-from agent_reasoning.tasks import Choice, Labelled, Task, verdict_on
+from agent_reasoning.tasks import Choice, Labelled, Task, is_best, to_reach, verdict_on
 
 BATCH = 64
-NEGLIGIBLE = 1e-6  # between sums in another order
 # The third number keeps these instances apart from training's, whose seeds have two numbers.
 CALIBRATION, EVALUATION = 1, 2
 
@@ -25,7 +25,8 @@ class Trajectory:
     """One instance under one trajectory without noise."""
 
     q_halt_logits: list[float] = field(default_factory=list)  # one a step, as all lists here
-    repeats: list[bool] = field(default_factory=list)  # the verifier has refused this answer before
+    hopeless: list[bool] = field(default_factory=list)  # by what came before, so that nobody has to believe anything
+    meets_bound: list[bool] = field(default_factory=list)
     valid: list[bool] = field(default_factory=list)
     best: list[bool] = field(default_factory=list)  # valid, and as good as the label: what confidence is about
     records: list[StepRecord] = field(default_factory=list)
@@ -39,23 +40,13 @@ class Trajectory:
         self, choice: Choice, q_halt_logit: float, confidence: float, verdict: Verdict, known: float | None
     ) -> None:
         """One step more; `known`: the objective of the label."""
-        same = [np.array_equal(record.choice, choice) for record in self.records]
+        repeats = bool(self.records) and np.array_equal(self.records[-1].choice, choice)
         self.q_halt_logits.append(q_halt_logit)
-        self.repeats.append(not verdict.valid and any(same))
+        self.hopeless.append(is_hopeless(self.records, choice, verdict))
+        self.meets_bound.append(verdict.meets_bound)
         self.valid.append(verdict.valid)
         self.best.append(is_best(verdict, known))
-        self.records.append(StepRecord(choice, 0.0 if self.repeats[-1] else confidence, verdict, any(same[-1:])))
-
-
-def to_reach(task: Task[Any], item: Labelled[Any]) -> float | None:
-    """The objective of the label; None where validity is all."""
-    return verdict_on(task, item.instance, item.choice).objective
-
-
-def is_best(verdict: Verdict, known: float | None) -> bool:
-    """Valid, and where there is an objective as good as the one that is known."""
-    as_good = known is None or verdict.objective is None or verdict.objective <= known + NEGLIGIBLE
-    return verdict.valid and as_good
+        self.records.append(StepRecord(choice, 0.0 if self.hopeless[-1] else confidence, verdict, repeats))
 
 
 InstanceSets = dict[str, list[Labelled[Any]]]  # by the name that tables show
@@ -64,11 +55,13 @@ InstanceSets = dict[str, list[Labelled[Any]]]  # by the name that tables show
 def held_out(
     task: Task[Any], count: int, purpose: int, seed: int = 0, sizes: Sequence[int] | None = None
 ) -> InstanceSets:
-    """`count` fresh instances of each size; of the task's own sizes, as far as training went, unless told otherwise."""
-    sets = {}
+    """`count` fresh instances of each size, by kind; of the task's own sizes, as far as training went, unless told
+    otherwise."""
+    sets: InstanceSets = {}
     for size in sizes or [size for size in task.info.sizes if size <= task.info.training_sizes[1]]:
         rng = np.random.default_rng([seed, size, purpose])
-        sets[f"{size} {task.info.size_unit}"] = [task.generate(rng, size) for _ in range(count)]
+        for item in sorted((task.generate(rng, size) for _ in range(count)), key=attrgetter("kind")):
+            sets.setdefault(", ".join(filter(None, (f"{size} {task.info.size_unit}", item.kind))), []).append(item)
     return sets
 
 
@@ -107,7 +100,7 @@ def _run_batch(
             choice = refined.choices[place][: len(item.choice)].copy()
             verdict = verdict_on(task, item.instance, choice)
             logit = float(refined.q_halt_logits[place])
-            confidence = model.confidence(logit, trajectory.steps + 1)
+            confidence = model.confidence(logit, trajectory.steps + 1, verdict.meets_bound)
             trajectory.take(choice, logit, confidence, verdict, known[row])
             trajectory.seconds += share
             if halting.decide(trajectory.records, max_steps) is None:

@@ -1,6 +1,18 @@
 """The tasks, and the registry that finds one by name or by the shape of a context."""
 
-from agent_reasoning.tasks.base import Choice, Labelled, Recipe, Solution, Task, TaskInfo, verdict_on
+from agent_reasoning.tasks.base import Choice, Labelled, Recipe, Solution, Task, TaskInfo, is_best, to_reach, verdict_on
 from agent_reasoning.tasks.registry import Registry, builtin_tasks
 
-__all__ = ["Choice", "Labelled", "Recipe", "Registry", "Solution", "Task", "TaskInfo", "builtin_tasks", "verdict_on"]
+__all__ = [
+    "Choice",
+    "Labelled",
+    "Recipe",
+    "Registry",
+    "Solution",
+    "Task",
+    "TaskInfo",
+    "builtin_tasks",
+    "is_best",
+    "to_reach",
+    "verdict_on",
+]

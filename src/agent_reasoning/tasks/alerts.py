@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from agent_reasoning.errors import InvalidContext
-from agent_reasoning.tasks.dependencies import Name, shorten
+from agent_reasoning.tasks.naming import Name, shorten
 from agent_reasoning.validation import validate
 
 MAX_ALERTS = 10_000

@@ -16,6 +16,7 @@ from agent_reasoning.problem import Problem, ProblemSpec, Verdict
 Instance = TypeVar("Instance")
 Choice = NDArray[np.int64]  # [L] the candidate that an answer picks for each cell
 Solution = dict[str, Any]
+NEGLIGIBLE = 1e-6  # between sums in another order
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,3 +117,18 @@ class Labelled(Generic[Instance]):
     choice: Choice
     alternatives: tuple[Choice, ...] = ()
     """Other answers that are just as good. Training takes whichever is nearest to what the network says."""
+    objective: float | None = None
+    """The best that is known, where the choice, being coarser, may not reach it."""
+    kind: str = ""
+    """What tells it from others of its size, where a task's problems are of several kinds."""
+
+
+def to_reach(task: Task[Instance], item: Labelled[Instance]) -> float | None:
+    """The best objective that is known; None where validity is all."""
+    return item.objective if item.objective is not None else verdict_on(task, item.instance, item.choice).objective
+
+
+def is_best(verdict: Verdict, known: float | None) -> bool:
+    """Valid, and where there is an objective as good as the one that is known."""
+    as_good = known is None or verdict.objective is None or verdict.objective <= known + NEGLIGIBLE
+    return verdict.valid and as_good

@@ -1,35 +1,42 @@
 """Dependency graphs, read from the forms that people already have them in.
 
-Own forms (strict): `{"steps": {name: [names]}}` and `{"steps": [{"name": …, "depends_on": […]}]}`.
-Foreign forms (what they hold beside dependencies is ignored): a Docker Compose document, and Flux Kustomizations or
-HelmReleases as one object, a `kubectl get -o json` List, or `{"documents": [...]}` for a multi-document file.
+Own forms (strict): `{"steps": {name: [names]}}` and `{"steps": [{"name": …, "depends_on": […]}]}`. Foreign ones are in
+`manifests`.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from agent_reasoning.errors import InvalidContext
+from agent_reasoning.tasks.manifests import ordered_objects, read_manifests
+from agent_reasoning.tasks.naming import NAMED_IN_MESSAGES, Name, shorten
+from agent_reasoning.tasks.schedule import Limits
 from agent_reasoning.validation import Model, validate
 
 MAX_STEPS = 128
-NAMED_IN_MESSAGES = 12  # a message that lists a thousand names helps nobody
 
-Name = Annotated[
-    str,
-    Field(min_length=1, max_length=253, pattern=r"^[^\p{Cc}\p{Zl}\p{Zp}]+$", description="no control characters"),
-]
+Duration = Annotated[float, Field(ge=0.001, le=1e6, allow_inf_nan=False)]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DependencyGraph:
     """An acyclic graph. `needs[i]` are the indices of what step i needs first."""
 
     names: tuple[str, ...]
     needs: tuple[tuple[int, ...], ...]
+    limits: Limits | None = None
+    """Where not all may run at once, or some take longer than others."""
+
+    @cached_property
+    def critical_path(self) -> tuple[int, ...]:
+        """A longest chain: of steps, or of time where they have durations."""
+        limits = self.limits or Limits(self.needs, (1,) * len(self.names), len(self.names))
+        return limits.critical_path
 
 
 class Step(BaseModel):
@@ -47,42 +54,15 @@ class DependencyContext(BaseModel):
     steps: dict[Name, list[Name]] | list[Step] = Field(
         description="each step and the steps it needs first; as an object, or as a list of {name, depends_on}"
     )
+    max_parallel: int | None = Field(None, ge=1, le=MAX_STEPS, description="how many steps may run at the same time")
+    durations: dict[Name, Duration] | None = Field(None, description="how long steps take, in any unit; 1 if not named")
 
 
-class _Foreign(BaseModel):
-    model_config = ConfigDict(extra="ignore")
+class _OfLimits(BaseModel):
+    model_config = ConfigDict(extra="ignore", strict=True)
 
-
-class _ComposeService(_Foreign):
-    depends_on: list[Name] | dict[Name, dict[str, Any] | None] | None = None
-
-
-class _Compose(_Foreign):
-    services: dict[Name, _ComposeService | None]
-
-
-class _FluxMetadata(_Foreign):
-    name: Name
-    namespace: Name = "default"
-
-
-class _FluxReference(_Foreign):
-    name: Name
-    namespace: Name | None = None
-
-
-class _FluxSpec(_Foreign):
-    dependsOn: list[_FluxReference] | None = None
-
-
-class _FluxObject(_Foreign):
-    kind: str = ""
-    metadata: _FluxMetadata
-    spec: _FluxSpec = Field(default_factory=_FluxSpec)
-
-
-class _FluxList(_Foreign):
-    objects: list[_FluxObject]
+    max_parallel: int | None = Field(None, ge=1, le=MAX_STEPS)
+    durations: dict[Name, Duration] | None = None
 
 
 def looks_like_dependencies(context: Mapping[str, Any]) -> bool:
@@ -93,7 +73,7 @@ def looks_like_dependencies(context: Mapping[str, Any]) -> bool:
         return True
     if isinstance(services, Mapping):
         return all(service is None or isinstance(service, Mapping) for service in services.values())
-    return _flux_objects(context) is not None
+    return ordered_objects(context) is not None
 
 
 def lists_services(context: Mapping[str, Any]) -> bool:
@@ -106,20 +86,21 @@ def read_dependencies(context: Mapping[str, Any]) -> DependencyGraph:
     """Raises InvalidContext for anything that is no acyclic graph of 1 to MAX_STEPS uniquely named steps."""
     if lists_services(context):
         context = {"steps" if field == "services" else field: value for field, value in context.items()}
-    return build_graph(own_steps(context) if "steps" in context else foreign_dependencies(context))
+    graph = build_graph(own_steps(context) if "steps" in context else read_manifests(context))
+    limits = _as(_OfLimits, context)
+    return replace(graph, limits=_limits(graph, limits.max_parallel, limits.durations))
 
 
-def foreign_dependencies(context: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
-    """(name, names it needs) from a Compose document or Flux objects. Raises InvalidContext."""
-    if "services" in context:
-        return _compose(context)
-    flux = _flux_objects(context)
-    if flux is None:
-        raise InvalidContext(
-            "The context holds no dependency graph: it needs `steps`, a Compose document's `services`, "
-            "or Flux objects (`kind: Kustomization` or `HelmRelease`)."
-        )
-    return _flux(flux)
+def _limits(graph: DependencyGraph, max_parallel: int | None, durations: dict[str, float] | None) -> Limits | None:
+    if max_parallel is None and durations is None:
+        return None
+    strange = [name for name in durations or {} if name not in graph.names]
+    _refuse(strange, "Durations of what is no step")
+    lasting = [float((durations or {}).get(name, 1.0)) for name in graph.names]
+    try:
+        return Limits.of(graph.needs, lasting, min(max_parallel or MAX_STEPS, len(graph.names)))
+    except ValueError as error:
+        raise InvalidContext(f"Durations have at most three decimals, not {error}: take a smaller unit.") from None
 
 
 def build_graph(pairs: Iterable[tuple[str, list[str]]]) -> DependencyGraph:
@@ -171,12 +152,6 @@ def find_cycle(graph: DependencyGraph) -> list[int]:
     return []
 
 
-def shorten(names: list[str]) -> list[str]:
-    if len(names) <= NAMED_IN_MESSAGES:
-        return names
-    return [*names[:NAMED_IN_MESSAGES], f"… and {len(names) - NAMED_IN_MESSAGES} more"]
-
-
 def _repeated(needs: list[str]) -> list[str]:
     return [need for need, times in Counter(needs).items() if times > 1]
 
@@ -198,59 +173,3 @@ def own_steps(context: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
     if isinstance(steps, dict):
         return list(steps.items())
     return [(step.name, step.depends_on) for step in steps]
-
-
-def _compose(context: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
-    """https://docs.docker.com/reference/compose-file/services/#depends_on, short and long form."""
-    services = _as(_Compose, context).services
-    pairs = []
-    for name, service in services.items():
-        needs = (service.depends_on if service else None) or []
-        if isinstance(needs, dict):
-            # `required: false` is Compose's word for "if it is there at all".
-            needs = [n for n, how in needs.items() if n in services or (how or {}).get("required") is not False]
-        pairs.append((name, list(dict.fromkeys(needs))))
-    return pairs
-
-
-def _flux_objects(context: Mapping[str, Any]) -> list[Any] | None:
-    """The Flux objects of a context, or None if it holds none."""
-    if isinstance(context.get("documents"), list):
-        objects = [document for document in context["documents"] if document is not None]
-    elif isinstance(context.get("items"), list):
-        objects = list(context["items"])
-    else:
-        objects = [context]
-    flattened: list[Any] = []
-    for item in objects:
-        nested = item.get("items") if isinstance(item, Mapping) else None
-        flattened.extend(nested if isinstance(nested, list) else [item])
-    flux = [
-        item for item in flattened if isinstance(item, Mapping) and item.get("kind") in ("Kustomization", "HelmRelease")
-    ]
-    # Kustomize's own kustomization.yaml has the same kind and no metadata.name: it orders nothing.
-    flux = [item for item in flux if not str(item.get("apiVersion", "")).startswith("kustomize.config.k8s.io/")]
-    return flux or None
-
-
-def _flux(objects: list[Any]) -> list[tuple[str, list[str]]]:
-    """https://fluxcd.io/flux/components/kustomize/kustomizations/#dependencies: a reference without a namespace
-    means the object's own, and a kind depends on its own kind only. Names are shortened as far as they stay unique."""
-    read = _as(_FluxList, {"objects": objects}).objects
-    plain = Counter(item.metadata.name for item in read)
-    spaced = Counter((item.metadata.namespace, item.metadata.name) for item in read)
-
-    def label(kind: str, namespace: str, name: str) -> str:
-        if plain[name] <= 1:
-            return name
-        return f"{namespace}/{name}" if spaced[namespace, name] <= 1 else f"{kind}/{namespace}/{name}"
-
-    known = {(item.kind, item.metadata.namespace, item.metadata.name) for item in read}
-    pairs = []
-    for item in read:
-        needs = []
-        for reference in item.spec.dependsOn or []:
-            target = (item.kind, reference.namespace or item.metadata.namespace, reference.name)
-            needs.append(label(*target) if target in known else f"{target[0]} {target[1]}/{target[2]}")
-        pairs.append((label(item.kind, item.metadata.namespace, item.metadata.name), list(dict.fromkeys(needs))))
-    return pairs

@@ -10,19 +10,27 @@ from typing import Any
 import numpy as np
 
 from agent_reasoning.problem import Problem, ProblemSpec, RelationSpec, Verdict
+from agent_reasoning.tasks import limited
 from agent_reasoning.tasks.base import Choice, Labelled, Recipe, Solution, Task, TaskInfo
 from agent_reasoning.tasks.dependencies import (
     DependencyContext,
     DependencyGraph,
     looks_like_dependencies,
     read_dependencies,
-    shorten,
 )
+from agent_reasoning.tasks.naming import shorten
+from agent_reasoning.tasks.rollout_verifier import verify
+from agent_reasoning.tasks.schedule_world import random_limits
 
 SPEC = ProblemSpec(
-    vocabulary=("free", "waiting"),  # whether the step needs anything at all
-    cell_features=("needs", "needed by"),  # how many, as log(1 + n)
+    # Whether the step needs anything at all; and whether there are limits.
+    vocabulary=("free", "waiting", "free, limited", "waiting, limited"),
+    # How many, as log(1 + n); the others are those of rollouts with limits.
+    cell_features=("needs", "needed by", *limited.CELL_FEATURES),
+    candidate_features=limited.CANDIDATE_FEATURES,
     relations=(RelationSpec("needs", shift=1), RelationSpec("needed by", shift=-1)),
+    groups=("slot",),
+    ties=("tie",),
 )
 
 
@@ -32,15 +40,15 @@ class Rollout(Task[DependencyGraph]):
     info = TaskInfo(
         name="rollout",
         task_type="planning",
-        summary="Puts steps that depend on each other into waves: each step as early as it can run.",
+        summary="Puts steps that depend on each other into waves; where there are limits, so that all is done soonest.",
         example_question="In which order can I roll these services out?",
         example_context={"steps": {"database": [], "cache": [], "api": ["database", "cache"], "web": ["api"]}},
         spec=SPEC,
         sizes=(16, 24, 32),
         size_unit="steps",
-        training_sizes=(2, 32),
+        training_sizes=(3, 32),
         words=("roll", "order", "deploy", "wave", "upgrade", "release", "first", "schedule", "start"),
-        recipe=Recipe(noise=0.5, halting={"same_answer": 8, "head_start": 2}),
+        recipe=Recipe(noise=3.0, halting={"same_answer": 4, "no_improvement": 12, "head_start": 1}),
     )
     Context = DependencyContext
 
@@ -56,76 +64,78 @@ class Rollout(Task[DependencyGraph]):
         edges = edges.reshape(-1, 2)
         needs = np.bincount(edges[:, 1], minlength=steps)
         needed_by = np.bincount(edges[:, 0], minlength=steps)
+        relations = {"needs": edges, "needed by": edges[:, ::-1]}
+        if instance.limits is not None:
+            return limited.encode(instance.limits, relations, needs.tolist(), needed_by.tolist())
         candidates = np.ones((steps, steps), bool)
         # What a step says of itself: it needs nothing, so wave 1; or it needs something, so not wave 1.
         candidates[needs == 0, 1:] = False
         candidates[needs > 0, 0] = False
+        features = np.zeros((steps, len(SPEC.cell_features)), np.float32)
+        features[:, :2] = np.log1p(np.stack([needs, needed_by], -1))
         return Problem(
             candidates=candidates,
             tokens=(needs > 0).astype(np.int64),
-            cell_features=np.log1p(np.stack([needs, needed_by], -1)).astype(np.float32),
-            relations={"needs": edges, "needed by": edges[:, ::-1]},
+            cell_features=features,
+            candidate_features=np.zeros((steps, steps, len(SPEC.candidate_features)), np.float32),
+            relations=relations,
         )
 
     def decode(self, instance: DependencyGraph, choice: Choice) -> Solution:
+        if instance.limits is not None:
+            return limited.decode(instance.limits, instance.names, choice)
         waves: list[list[str]] = [[] for _ in range(int(choice.max()) + 1)]
         for name, wave in zip(instance.names, choice, strict=True):
             waves[int(wave)].append(name)
-        return {"waves": waves}
+        return {"waves": waves, "critical_path": [instance.names[step] for step in instance.critical_path]}
 
     def choice_of(self, instance: DependencyGraph, solution: Solution) -> Choice:
+        if instance.limits is not None:
+            starts = [instance.limits.in_our_unit(solution["starts"][name]) for name in instance.names]
+            choice = limited.choice_of_starts(instance.limits, starts)
+            if self.decode(instance, choice)["starts"] != solution["starts"]:
+                raise ValueError("no choice makes this schedule")
+            return choice
         wave_of = {name: number for number, wave in enumerate(solution["waves"]) for name in wave}
         if set(wave_of) != set(instance.names) or sum(map(len, solution["waves"])) != len(instance.names):
             raise ValueError("the waves do not hold every step once")
         return np.array([wave_of[name] for name in instance.names], np.int64)
 
     def verify(self, instance: DependencyGraph, solution: Solution) -> Verdict:
-        """Valid if and only if every step stands in exactly one wave: the first, if it needs nothing; else the one
-        right after the latest of what it needs. By induction over the waves that is the earliest it can run."""
-        waves = solution.get("waves")
-        if not isinstance(waves, list) or not all(isinstance(wave, list) for wave in waves):
-            return Verdict(False, ("The solution has no list of waves.",))
-        found: dict[str, int] = {}
-        violations = []
-        known = set(instance.names)
-        for number, wave in enumerate(waves, 1):
-            for name in wave:
-                if not isinstance(name, str) or name not in known:
-                    violations.append(f"Wave {number} holds {name!r}, which is no step.")
-                elif name in found:
-                    violations.append(f"{name} stands in wave {found[name]} and again in wave {number}.")
-                else:
-                    found[name] = number
-        violations += [f"{name} stands in no wave." for name in instance.names if name not in found]
-        for name, needs in zip(instance.names, instance.needs, strict=True):
-            placed = {instance.names[need]: found.get(instance.names[need]) for need in needs}
-            if name not in found or None in placed.values():
-                continue
-            latest = max(placed, key=lambda need: placed[need] or 0, default=None)
-            earliest = (placed[latest] or 0) + 1 if latest is not None else 1
-            if found[name] < earliest:
-                violations.append(
-                    f"{name} is in wave {found[name]}, but needs {latest}, which is in wave {placed[latest or '']}."
-                )
-            elif found[name] > earliest:
-                violations.append(f"{name} is in wave {found[name]}, but could run in wave {earliest}.")
-        return Verdict(not violations, tuple(violations))
+        return verify(instance, solution)
 
     def describe(self, instance: DependencyGraph, solution: Solution) -> str:
+        path = f"Critical path: {' → '.join(shorten(solution['critical_path']))}."
+        if instance.limits is not None:
+            return f"{limited.describe(instance.limits, instance.names, solution)}\n{path}"
         waves = [wave for wave in solution["waves"] if wave]
         count = (
             f"{len(instance.names)} step{'s'[: len(instance.names) > 1]} in {len(waves)} wave{'s'[: len(waves) > 1]}"
         )
         lines = [f"Wave {number}: {', '.join(wave) or '(empty)'}" for number, wave in enumerate(solution["waves"], 1)]
-        return "\n".join([f"{count}; the steps of a wave can run at the same time.", *lines])
+        return "\n".join([f"{count}; the steps of a wave can run at the same time.", *lines, path])
 
     def brief(self, instance: DependencyGraph, solution: Solution) -> str:
         return " | ".join(", ".join(shorten(wave)) or "–" for wave in solution["waves"])
 
-    def baseline(self, instance: DependencyGraph) -> None:
-        return None
+    def baseline(self, instance: DependencyGraph) -> Solution | None:
+        """With limits list scheduling by the critical path; without, none: a sort solves it outright."""
+        if instance.limits is None:
+            return None
+        starts = instance.limits.by_critical_path()
+        return limited.solution(instance.limits, instance.names, starts)
 
     def generate(self, rng: np.random.Generator, size: int) -> Labelled[DependencyGraph]:
+        """Two in three with limits."""
+        free = self.generate_free(rng, size)
+        if rng.random() < 1 / 3 or size < 3:
+            return free
+        limits, schedules = random_limits(rng, free.instance.needs)
+        graph = DependencyGraph(free.instance.names, limits.needs, limits)
+        best, *others = limited.best_choices(limits, schedules)
+        return Labelled(graph, best, tuple(others), limits.in_callers_unit(limits.done(schedules[0])), kind="limited")
+
+    def generate_free(self, rng: np.random.Generator, size: int) -> Labelled[DependencyGraph]:
         """Depths spread evenly over 2 to 12 waves (one graph in ten: any depth, up to a chain), sparse to dense.
 
         Steps are dealt to levels. Each gets one need from the level before it, which makes its level its wave, and
@@ -146,4 +156,4 @@ class Rollout(Task[DependencyGraph]):
             extra = rng.random(len(earlier)) < density * popularity[earlier]
             needs.append(tuple(sorted(chosen | {int(index) for index in earlier[extra]})))
         names = tuple(f"step-{number:02d}" for number in range(1, size + 1))
-        return Labelled(DependencyGraph(names, tuple(needs)), level.astype(np.int64))
+        return Labelled(DependencyGraph(names, tuple(needs)), level.astype(np.int64), kind="free")

@@ -11,7 +11,8 @@ from agent_reasoning.errors import InvalidContext
 from agent_reasoning.problem import Ints, Problem, ProblemSpec, RelationSpec, Verdict
 from agent_reasoning.tasks.alerts import Alert, read_alerts
 from agent_reasoning.tasks.base import Choice, Labelled, Recipe, Solution, Task, TaskInfo
-from agent_reasoning.tasks.dependencies import Name, lists_services, shorten
+from agent_reasoning.tasks.dependencies import lists_services
+from agent_reasoning.tasks.naming import Name, shorten
 from agent_reasoning.tasks.outage import Outage, Weights, members
 from agent_reasoning.tasks.outage_world import random_outage
 from agent_reasoning.tasks.root_cause_verifier import verify

@@ -2,7 +2,7 @@
 
 Own forms (strict): `{"services": {name: [names it needs]}}`, a service with resilient edges as
 `{"depends_on": [...], "resilient": [...]}`, or `{"edges": [{"source": …, "target": …}]}`, as a service mesh lists calls
-(also `parent` and `child`, as Jaeger does). Foreign forms: those of `dependencies`. Services may need each other in a
+(also `parent` and `child`, as Jaeger does). Foreign forms: those of `manifests`. Services may need each other in a
 circle, and a need that is not listed by itself is a service, too.
 """
 
@@ -14,7 +14,9 @@ from typing import Annotated, Any
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from agent_reasoning.errors import InvalidContext
-from agent_reasoning.tasks.dependencies import NAMED_IN_MESSAGES, Name, foreign_dependencies, own_steps, shorten
+from agent_reasoning.tasks.dependencies import own_steps
+from agent_reasoning.tasks.manifests import read_manifests
+from agent_reasoning.tasks.naming import NAMED_IN_MESSAGES, Name, shorten
 from agent_reasoning.validation import validate
 
 MAX_SERVICES = 2_000
@@ -73,7 +75,7 @@ def read_services(context: Mapping[str, Any]) -> ServiceGraph:
         services = validate(_OfServices, {"services": context["services"]}, InvalidContext, "context").services
         listed = [(name, *_split(name, needs)) for name, needs in services.items()]
     else:
-        listed = [(name, needs, []) for name, needs in foreign_dependencies(context)]
+        listed = [(name, needs, []) for name, needs in read_manifests(context)]
     return build(listed)
 
 

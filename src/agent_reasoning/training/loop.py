@@ -96,7 +96,7 @@ class Progress:
     seconds: float
     fraction: float  # of the whole run, 0 to 1
     loss: float
-    exact: float  # share of the batch with every cell right after its last supervision step
+    exact: float  # share of the batch that is right after its last supervision step
     size: int  # cells of the batch's problems
 
 
@@ -144,7 +144,7 @@ def train(
                 group["lr"] = config.learning_rate * schedule(state.step, config.warmup_steps, done)
             with torch.autocast(device.type, torch.bfloat16, enabled=state.autocast):
                 carry, output = network.step(carry, problems)
-            loss = step_loss(output, labels)
+            loss = step_loss(output, labels, batch.judge)
             state.optimizer.zero_grad(set_to_none=True)
             loss.total.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(network.parameters(), config.clip_norm)

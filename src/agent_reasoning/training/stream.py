@@ -1,23 +1,29 @@
 """Batches of generated instances, with labels."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from agent_reasoning.networks.batch import ProblemBatch, collate, draw_ties
-from agent_reasoning.tasks import Labelled, Task
+from agent_reasoning.tasks import Labelled, Task, is_best, to_reach, verdict_on
 
 IGNORED = -100  # the label of a padded cell
+
+Judge = Callable[[NDArray[np.int64]], NDArray[np.bool_]]
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledBatch:
     problems: ProblemBatch
     labels: Tensor  # (B, K, L) int64: K answers that are equally good, some of them repeated; IGNORED for padded cells
+    judge: Judge | None = None
+    """(B, L) answers -> (B,) whether each is as good as a label: with an objective many others may be."""
 
 
 def collate_labelled(task: Task[Any], instances: list[Labelled[Any]]) -> LabelledBatch:
@@ -28,7 +34,19 @@ def collate_labelled(task: Task[Any], instances: list[Labelled[Any]]) -> Labelle
         labels[row, :, : len(item.choice)] = item.choice
         for number, choice in enumerate(item.alternatives, 1):
             labels[row, number, : len(choice)] = choice
-    return LabelledBatch(problems, torch.from_numpy(labels))
+    return LabelledBatch(problems, torch.from_numpy(labels), partial(_as_good, task, instances))
+
+
+def _as_good(task: Task[Any], instances: list[Labelled[Any]], choices: NDArray[np.int64]) -> NDArray[np.bool_]:
+    found = np.zeros(len(instances), bool)
+    for row, (item, answered) in enumerate(zip(instances, choices, strict=True)):
+        choice = answered[: len(item.choice)]
+        if any(np.array_equal(choice, label) for label in (item.choice, *item.alternatives)):
+            found[row] = True
+            continue
+        known = to_reach(task, item)
+        found[row] = known is not None and is_best(verdict_on(task, item.instance, choice), known)
+    return found
 
 
 Source = Callable[[np.random.Generator], Labelled[Any]]
@@ -44,4 +62,4 @@ def draw_batch(task: Task[Any], batch_size: int, seed: int, number: int, source:
     size = int(rng.integers(smallest, largest + 1))
     items = [source(rng) if source else task.generate(rng, size) for _ in range(batch_size)]
     batch = collate_labelled(task, items)
-    return LabelledBatch(draw_ties(batch.problems, task.info.spec, [rng] * len(items)), batch.labels)
+    return replace(batch, problems=draw_ties(batch.problems, task.info.spec, [rng] * len(items)))

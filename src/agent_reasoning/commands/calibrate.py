@@ -1,0 +1,21 @@
+"""`agent-reasoning calibrate`: a bundle's confidence fitted and measured anew, where a verifier or a generator has changed."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+
+from agent_reasoning.commands.train import measured
+from agent_reasoning.evaluation.card import measured_again
+from agent_reasoning.networks.bundle import CARD, load_bundle, save_bundle
+from agent_reasoning.tasks import builtin_tasks
+
+
+def calibrate(directory: Path, held_out: int) -> None:
+    """Raises BundleError where there is no bundle, UnknownTask where it is no task's."""
+    bundle = load_bundle(directory)
+    task, console = builtin_tasks().get(bundle.config.task), Console(stderr=True)
+    calibration, report = measured(task, bundle, held_out, None, "cpu", console)
+    card = measured_again((directory / CARD).read_text(), report)
+    save_bundle(directory, replace(bundle.config, calibration=calibration), bundle.network, card)
+    console.print(f"Wrote {directory}.")
