@@ -12,7 +12,7 @@ import httpx2
 from pydantic import TypeAdapter
 
 from agent_reasoning.client.events import requested
-from agent_reasoning.client.exceptions import CallTimedOut, ClientMisconfigured, StreamBroken
+from agent_reasoning.client.exceptions import CallTimedOut, ClientMisconfigured, StreamBroken, UnexpectedReply
 from agent_reasoning.client.inbox import Handler
 from agent_reasoning.client.publisher import Publisher
 from agent_reasoning.client.receiver import Receiver, receiving
@@ -260,6 +260,8 @@ class AsyncReasoningClient:
                     await response.aread()
                 finally:
                     await response.aclose()
+        except httpx2.DecodingError as error:
+            raise UnexpectedReply(f"{url} answered what cannot be decoded: {error}.") from error
         except httpx2.RequestError as error:
             raise unreachable(url, error, request_id) from error
         return response

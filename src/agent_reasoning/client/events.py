@@ -138,7 +138,9 @@ def _event(headers: dict[str, str], body: bytes) -> BaseCloudEvent:
     except (BaseCloudEventException, ValueError) as error:
         raise InvalidDelivery(400, f"The CloudEvent cannot be read: {error}") from None
     except (AttributeError, TypeError, RecursionError):  # what the SDK makes of JSON that is no object, or too deep
-        raise InvalidDelivery(400, "The CloudEvent cannot be read: it is not a flat JSON object.") from None
+        raise InvalidDelivery(
+            400, "The CloudEvent cannot be read: it is no JSON object, or nested too deeply."
+        ) from None
 
 
 def _complete(attributes: dict[str, Any], data: Any) -> CloudEvent:

@@ -65,10 +65,10 @@ def retry_after(headers: httpx2.Headers, now: datetime | None = None) -> float |
     if value.isascii() and value.isdecimal():
         return float(value)
     try:
-        date = email.utils.parsedate_to_datetime(value)
-    except ValueError:
+        date = email.utils.parsedate_to_datetime(value).astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return max(0.0, (date.astimezone(UTC) - (now or datetime.now(UTC))).total_seconds())
+    return max(0.0, (date - (now or datetime.now(UTC))).total_seconds())
 
 
 def streamed(event: httpx2.ServerSentEvent) -> StreamedStep | ReasonResponse | None:
