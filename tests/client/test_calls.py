@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from agent_reasoning import errors
+from agent_reasoning.api.problems import TABLE
 from agent_reasoning.client import (
     AsyncReasoningClient,
     ClientMisconfigured,
@@ -157,8 +158,6 @@ def test_a_problem_is_the_class_of_its_code(client, context, options, kind, fiel
 
 
 def test_every_error_that_the_service_can_tell_has_its_class():
-    from agent_reasoning.api.problems import TABLE
-
     assert {kind.code for kind in TABLE} | {"internal", "not-found"} == set(REFUSALS)
     assert all(issubclass(REFUSALS[kind.code], kind) for kind in TABLE)
     assert all(REFUSALS[kind.code].__name__ == kind.__name__ for kind in TABLE)

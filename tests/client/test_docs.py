@@ -52,6 +52,7 @@ def test_the_table_has_every_exception_with_its_code():
         table |= dict(zip(re.findall(r"`(\w+)`", names), re.findall(r"`([\w-]+)`", codes), strict=False))
 
     assert kinds
+    assert len({kind.code for kind in kinds}) == len(kinds)
     assert {kind.__name__: kind.code for kind in kinds} == {
         name: table.get(name) for name in (k.__name__ for k in kinds)
     }
