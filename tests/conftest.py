@@ -48,5 +48,6 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def live():
     """The URL of a real server, a process of its own."""
-    with serving() as (_, url):
+    # A line a request would fill the pipe that nobody reads, and the server would stop at the next one.
+    with serving(LOG_LEVEL="warning") as (_, url):
         yield url

@@ -3,9 +3,11 @@
 import ast
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 SOURCE = Path(__file__).parents[1] / "src" / "agent_reasoning"
 LEAVES = {"errors", "schemas", "problem", "validation"}
@@ -17,6 +19,7 @@ MAY_IMPORT = {
     "evaluation": {"networks", "tasks", "engine", "training"},
     "service": {"tasks", "engine"},
     "api": {"service"},
+    "client": set(),
     "errors": set(),
     "schemas": set(),
     "problem": set(),
@@ -54,6 +57,51 @@ def test_imports_point_inwards(part, imported):
 
 def test_leaves_and_tasks_do_not_import_torch():
     assert not {part for part, name in imports() if part in NO_TORCH and name.split(".")[0] == "torch"}
+
+
+def test_the_client_imports_the_wire_models_and_errors_alone():
+    leaves = {imported for part, imported in inner_imports() if part == "client"}
+
+    assert leaves == {"errors", "schemas", "validation"}  # problem would bring numpy
+
+
+def test_importing_the_client_loads_only_what_its_requirements_name():
+    code = (
+        "import sys; before = set(sys.modules); import agent_reasoning.client\n"
+        "print(*{name.split('.')[0] for name in set(sys.modules) - before})"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    modules = set(done.stdout.split()) - set(sys.stdlib_module_names)
+    packages = {package for module in modules for package in metadata.packages_distributions().get(module, [])}
+    assert {"torch", "numpy"}.isdisjoint(modules)
+    assert packages - {"agent-reasoning"} <= closure(pins("requirements-client.txt"))
+
+
+def test_the_clients_pins_are_the_services():
+    ours, whole = pins("requirements-client.txt"), pins("requirements.txt")
+
+    assert ours
+    assert ours == {name: whole[name] for name in ours}
+
+
+def pins(file):
+    lines = (SOURCE.parents[1] / file).read_text().splitlines()
+    requirements = [Requirement(line.partition("#")[0]) for line in lines if line.partition("#")[0].strip()]
+    return {requirement.name: str(requirement.specifier) for requirement in requirements}
+
+
+def closure(names):
+    """The distributions that these need, with themselves, as their metadata spell them."""
+    found, left = set(), list(names)
+    while left:
+        distribution = metadata.distribution(left.pop())
+        if distribution.name not in found:
+            found.add(distribution.name)
+            needs = [Requirement(text) for text in distribution.requires or []]
+            left += [need.name for need in needs if need.marker is None or need.marker.evaluate({"extra": ""})]
+    return found
 
 
 def calls():
