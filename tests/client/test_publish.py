@@ -131,7 +131,7 @@ def test_the_answer_arrives_at_the_receiver(live):
 
     assert answer.verified
     assert answer.seed == 5
-    assert answer.solution == {"waves": [["a"], ["b"]]}
+    assert answer.solution["waves"] == [["a"], ["b"]]
 
 
 def test_many_answers_find_those_who_wait_for_them_though_each_comes_twice(live):
