@@ -3,6 +3,7 @@
 import asyncio
 import math
 import os
+import signal
 import sys
 import threading
 import time
@@ -102,6 +103,8 @@ def load(settings: Settings, registry: Registry) -> list[Model]:
 
 def serve() -> None:
     """Raises ConfigurationError before anything listens, where the environment or a model cannot work."""
+    # Until the server listens there is nothing to finish. Without a handler the first process of a container never ends.
+    signal.signal(signal.SIGTERM, lambda sig, frame: sys.exit(0))
     sys.setswitchinterval(SWITCH_SECONDS)
     settings = read_settings()
     configure(settings.log_level, settings.log_format)

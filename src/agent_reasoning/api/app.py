@@ -19,6 +19,8 @@ from agent_reasoning.errors import ReasoningError
 from agent_reasoning.service.limits import RateLimiter
 from agent_reasoning.service.reason import ReasoningService
 
+FLUSH_SECONDS = 2.0  # for whoever runs the application without our server, which has emptied the queue by then
+
 DESCRIPTION = """Answers structured problems with tiny recursive models, and checks every answer with an exact
 verifier. `verified` is a fact; `confidence` is a belief. `GET /tasks` lists what can be asked."""
 
@@ -42,7 +44,7 @@ def create_app(service: ReasoningService, limits: Limits | None = None, options:
         service.start()
         events.start()
         yield
-        await events.stop(0.0)
+        await events.stop(FLUSH_SECONDS)
         service.stop()
 
     app = FastAPI(

@@ -203,6 +203,8 @@ class ReasoningService:
         )
         outcome = asyncio.wrap_future(future)
         self._outcomes.add(outcome)
+        if self._abandoned:  # while this request was being read
+            outcome.cancel()
         try:
             done, _ = await asyncio.wait({outcome}, timeout=max(0.0, remaining))
             if not done and not future.begun:
