@@ -18,7 +18,7 @@ from agent_reasoning.api.outlet import Outlet
 from agent_reasoning.api.problems import MEDIA_TYPE, compact, describe, passing
 from agent_reasoning.api.reasoning import PROBLEM
 from agent_reasoning.api.results import MAX_PROBLEM_BYTES, cause_of, completed, failed, legible_cause
-from agent_reasoning.errors import InvalidRequest, ReasoningError, UnsupportedFormat
+from agent_reasoning.errors import BodyTooLarge, InvalidRequest, ReasoningError, UnsupportedFormat
 from agent_reasoning.schemas import EVENT_FAILED, EVENT_REQUESTED, ProblemDetails, ReasonRequest
 from agent_reasoning.service.once import Once
 from agent_reasoning.service.reason import ReasoningService
@@ -209,6 +209,8 @@ def _refused(request: Request, events: Events, error: Exception, structured_body
         or not {"id", "source"} <= set(known)
         or known.get("type", EVENT_REQUESTED) != EVENT_REQUESTED
     ):
+        if not isinstance(error, UnsupportedFormat | BodyTooLarge):
+            details.status = 400  # what broke the event, whatever it was, left nobody to answer
         return _problem(details, {}), "refused"
     if not events.options.emit:
         return Response(status_code=204), "ignored"
