@@ -49,8 +49,8 @@ def _extensions(text: str | None) -> dict[str, str]:
     if not text:
         return {}
     try:
-        overrides = json.loads(text)
-        extensions = overrides.get("extensions") or {}
+        extensions = json.loads(text).get("extensions")
+        extensions = {} if extensions is None else extensions
         pairs = list(extensions.items())
     except (ValueError, AttributeError):
         raise ConfigurationError('K_CE_OVERRIDES must be JSON like {"extensions": {"name": "value"}}.') from None
