@@ -28,14 +28,23 @@ from agent_reasoning.validation import validate
 RETRY_STATUS = 503
 RETRY_SECONDS = 1.0
 
-EXAMPLE = {
-    "specversion": "1.0", "type": EVENT_REQUESTED, "source": "/my-agent", "id": "1",
-    "data": ReasonRequest.model_config["json_schema_extra"]["example"],  # type: ignore[index]
-}  # fmt: skip
+TEXT = {"type": "string", "minLength": 1}
+STRUCTURED: dict[str, Any] = {
+    "type": "object",
+    "required": ["specversion", "type", "source", "id", "data"],
+    "properties": {
+        "specversion": {"const": "1.0"},
+        "type": {"const": EVENT_REQUESTED},
+        "source": TEXT,
+        "id": TEXT,
+        "subject": TEXT,
+        "data": ReasonRequest.model_json_schema(),
+    },
+}
 DESCRIBED: dict[str, Any] = {
     "response_model": None,
     "responses": {
-        200: {"description": "The result, as a CloudEvent.", "content": {"application/json": {}}},
+        200: {"description": "The result, as a CloudEvent in binary mode.", "content": {"application/json": {}}},
         202: {"description": "Accepted; the result will be published (EVENTS_MODE=publish)."},
         204: {"description": "Not ours to answer: another type, or EMIT_EVENTS=false."},
         400: {**PROBLEM, "description": "No CloudEvent, or none whose id and source can be read."},
@@ -44,7 +53,7 @@ DESCRIBED: dict[str, Any] = {
         503: {**PROBLEM, "description": "Deliver it again later: overloaded, draining, not ready, or a fault here."},
     },
     "openapi_extra": {
-        "requestBody": {"required": True, "content": {"application/cloudevents+json": {"example": EXAMPLE}}}
+        "requestBody": {"required": True, "content": {"application/cloudevents+json": {"schema": STRUCTURED}}}
     },
 }
 
