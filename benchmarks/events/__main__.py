@@ -28,7 +28,7 @@ def main():
         "--scale", type=float, default=1.0, help="of a broker's waits; 1: Knative's defaults, 205 s in all"
     )
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--turns", type=int, default=12)
+    parser.add_argument("--turns", type=int, default=40)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     throughput = measure(arguments.turns)

@@ -56,7 +56,8 @@ class DrainingServer(uvicorn.Server):
         ends = time.monotonic() + self._seconds
         log.info("server.draining", running=self._service.running, events=self._events.running)
         await self._finish_work(ends - self._flush_seconds)
-        await self._events.stop(max(0.0, ends - time.monotonic()))
+        await asyncio.sleep(POLL_SECONDS)  # whoever waited for an answer has it now, and has handed it to the publisher
+        await self._events.flush(max(0.0, ends - time.monotonic()))
         self.config.timeout_graceful_shutdown = math.ceil(max(1.0, ends - time.monotonic()))
 
     @property

@@ -143,8 +143,7 @@ class Broker:
                 return
             if not may_retry(status):
                 break
-        told = answer is not None and status != BAD_REPLY
-        self._bury(event, trigger.url if told else None, status, answer.body if told else b"")
+        self._bury(event, trigger.url if answer else None, status, answer.body if answer else b"")
 
     async def _send(self, trigger: Trigger, event: Event) -> tuple[int, Answer | None]:
         self.attempts += 1
@@ -154,7 +153,7 @@ class Broker:
         except (ConnectionError, TimeoutError):
             return NO_ANSWER, None
         if 200 <= answer.status < 300 and answer.body and read_event(answer.headers, answer.body) is None:
-            return BAD_REPLY, answer  # "malformed reply": the filter says 502 of a non-empty 2xx that is no event
+            return BAD_REPLY, None  # "malformed reply": the filter says 502 itself, and nobody tells why
         return answer.status, answer
 
     async def _route_reply(self, trigger: Trigger, event: Event, answer: Answer, ttl: int) -> None:

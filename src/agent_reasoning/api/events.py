@@ -18,7 +18,7 @@ from agent_reasoning.api.outlet import Outlet
 from agent_reasoning.api.problems import MEDIA_TYPE, compact, describe, passing
 from agent_reasoning.api.reasoning import PROBLEM
 from agent_reasoning.api.results import MAX_PROBLEM_BYTES, cause_of, completed, failed, legible_cause
-from agent_reasoning.errors import BodyTooLarge, InvalidRequest, ReasoningError, UnsupportedFormat
+from agent_reasoning.errors import BodyTooLarge, InvalidRequest, Overloaded, ReasoningError, UnsupportedFormat
 from agent_reasoning.schemas import EVENT_FAILED, EVENT_REQUESTED, ProblemDetails, ReasonRequest
 from agent_reasoning.service.once import Once
 from agent_reasoning.service.reason import ReasoningService
@@ -97,10 +97,15 @@ class Events:
         if self.outlet is not None:
             self.outlet.start()
 
-    async def stop(self, seconds: float) -> None:
+    async def flush(self, seconds: float) -> None:
         """Send what is left to the sink, for at most so long."""
         if self.outlet is not None:
-            await self.outlet.stop(seconds)
+            await self.outlet.publisher.flush(seconds)
+
+    async def stop(self, seconds: float) -> None:
+        await self.flush(seconds)
+        if self.outlet is not None:
+            await self.outlet.close()
 
     async def reply(self, event: Event) -> HTTPMessage:
         """The event's result. Raises what may pass."""
@@ -122,6 +127,7 @@ class Events:
 
     async def _answer(self, event: Event) -> HTTPMessage:
         cause = cause_of(event)
+        structlog.contextvars.bind_contextvars(result_id=cause.result_id)  # of this task, which is the event's own
         request: ReasonRequest | None = None
         try:
             request = validate(ReasonRequest, event.json(), InvalidRequest, "request")
@@ -194,7 +200,8 @@ async def may_deliver(request: Request) -> Response:
     """Consent to deliveries (CloudEvents web hooks 1.0.2, section 4), at any rate: too many at once get a 503."""
     headers = {"allow": "POST"}
     if origin := request.headers.get("webhook-request-origin"):
-        headers |= {"webhook-allowed-origin": origin, "webhook-allowed-rate": "*"}
+        plain = origin.isascii() and origin.isprintable()
+        headers |= {"webhook-allowed-origin": origin if plain else "*", "webhook-allowed-rate": "*"}
     return Response(headers=headers)
 
 
@@ -227,6 +234,10 @@ def _refused(request: Request, events: Events, error: Exception, structured_body
     details.request_id = cause.result_id
     message = failed(details, cause, *_told(None))
     if events.options.mode == "publish" and events.outlet is not None:
+        try:
+            events.outlet.check_room(events.running)
+        except Overloaded as full:
+            return _refused(request, events, full, structured_body)
         events.outlet.accept(message)
         return Response(status_code=202), "accepted"
     return _rendered(events, message)

@@ -59,9 +59,7 @@ class Outlet:
         self._client = httpx2.AsyncClient(timeout=ATTEMPT_SECONDS, verify=trust, follow_redirects=False)
         self.publisher.start()
 
-    async def stop(self, seconds: float) -> None:
-        """Send what is left, for at most so long."""
-        await self.publisher.flush(seconds)
+    async def close(self) -> None:
         await self._client.aclose()
 
     def check_room(self, promised: int) -> None:

@@ -69,9 +69,9 @@ def compact(details: ProblemDetails, max_bytes: int) -> bytes:
     extra = sorted(details.model_extra or (), key=lambda name: len(json.dumps(members[name])), reverse=True)
     while len(found := _json(members)) > max_bytes and extra:
         del members[extra.pop(0)]
-    while len(found) > max_bytes:
-        detail = members["detail"]
-        members["detail"] = detail[: max(0, len(detail) - 1 - (len(found) - max_bytes + 3) // 4)] + "…"
+    while (excess := len(found) - max_bytes) > 0:
+        # No character takes more than 6 bytes as JSON: never too much is cut, and what is left to cut shrinks.
+        members["detail"] = members["detail"][: -max(2, excess // 6)] + "…"
         found = _json(members)
     return found
 
