@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 PORT ?= 8080
 
-.PHONY: install run-dev test test-full check bench
+.PHONY: install run-dev test test-full check bench bench-events
 
 install: .venv/installed
 
@@ -30,6 +30,10 @@ bench: install
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m benchmarks.serving --env SLOTS=16 --env MAX_QUEUE=16 --soak 10
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python benchmarks/search.py --instances 200 --hard 20 --json benchmarks/results/search.json
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python benchmarks/service.py --json benchmarks/results/service.json
+
+# Some minutes: 10,000 events through a broker in memory, while the service is killed and connections break.
+bench-events: install
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m benchmarks.events --json benchmarks/results/events.json
 
 # With the tests that need programs from outside Python; it installs those programs (none so far).
 test-full: check

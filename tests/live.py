@@ -24,7 +24,9 @@ def command(*arguments: str) -> list[str]:
 
 
 def environment(**changes: str) -> dict[str, str]:
-    return {"PATH": os.environ["PATH"], "HOST": "127.0.0.1", "RATE_LIMIT": "off", **changes}
+    # Only what is named here, and where this process finds the package: an installed one may be of another checkout.
+    found = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+    return {**found, "HOST": "127.0.0.1", "RATE_LIMIT": "off", **changes}
 
 
 @contextmanager

@@ -54,7 +54,7 @@ def test_solve_reads_json_and_yaml_from_standard_input(text, waves):
     done = run("solve", "-", "--json", text=text)
 
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["solution"] == {"waves": waves}
+    assert json.loads(done.stdout)["solution"]["waves"] == waves
 
 
 def test_solve_prints_the_answer_and_says_that_it_is_verified(tmp_path):
@@ -65,7 +65,7 @@ def test_solve_prints_the_answer_and_says_that_it_is_verified(tmp_path):
 
     assert done.stdout == (
         "2 steps in 2 waves; the steps of a wave can run at the same time.\nWave 1: a\nWave 2: b\n"
-        "Taken as rollout (planning), by the shape of the context.\n"
+        "Critical path: a → b.\nTaken as rollout (planning), by the shape of the context.\n"
     )
     assert done.stderr.startswith("(verified; model; ")
 
@@ -121,14 +121,15 @@ def test_train_writes_a_bundle_that_evaluate_measures_and_solve_uses(tmp_path):
     assert trained.returncode == 0, trained.stderr
 
     evaluated = run(
-        "evaluate", "rollout", "--models", str(tmp_path / "models"), "--count", "10", "--size", "6",
+        "evaluate", "rollout", "--models", str(tmp_path / "models"), "--count", "20", "--size", "6",
         "--json", str(tmp_path / "figures.json"),
     )  # fmt: skip
     solved = run("solve", "-", "--models", str(tmp_path / "models"), "--json", text='{"steps": {"a": []}}')
 
     figures = json.loads((tmp_path / "figures.json").read_text())
     card = (tmp_path / "models" / "rollout" / "CARD.md").read_text()
-    assert [row["max_steps"] for row in figures["accuracy"]] == [1, 2]
+    assert {row["max_steps"] for row in figures["accuracy"]} == {1, 2}
+    assert {row["instances_of"] for row in figures["accuracy"]} == {"6 steps, free", "6 steps, limited"}
     assert "Accuracy" in evaluated.stdout
     assert "## Training" in card
     assert solved.returncode == 0

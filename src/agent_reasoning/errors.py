@@ -4,12 +4,15 @@ ReasoningError
 ├── InvalidRequest        the request breaks its schema
 │   ├── MalformedBody     the body is not JSON
 │   ├── BodyTooLarge      the body is over MAX_BODY_BYTES
-│   └── BodyTooSlow       the body did not arrive in time
+│   ├── BodyTooSlow       the body did not arrive in time
+│   ├── MalformedEvent    the message is no CloudEvent, or one that breaks its specification
+│   └── UnsupportedFormat the event is in a mode or format that is not read
 ├── UnknownTask           no task has this name
 ├── UnmappableContext     no task takes a context of this shape
 ├── AmbiguousContext      several tasks do, and nothing says which is meant
 ├── InvalidContext        the shape is right, the contents break the task's rules
 ├── NotVerified           require_verified was set and nothing verified
+├── ResultTooLarge        the answer does not fit into an event
 ├── RateLimited           this client sends too much
 ├── Overloaded            the queue is full
 ├── NotReady              models are not loaded, or the service is draining
@@ -53,6 +56,14 @@ class BodyTooSlow(InvalidRequest):
     code = "body-too-slow"
 
 
+class MalformedEvent(InvalidRequest):
+    code = "malformed-event"
+
+
+class UnsupportedFormat(InvalidRequest):
+    code = "unsupported-format"
+
+
 class UnknownTask(ReasoningError):
     code = "unknown-task"
 
@@ -71,6 +82,10 @@ class InvalidContext(ReasoningError):
 
 class NotVerified(ReasoningError):
     code = "not-verified"
+
+
+class ResultTooLarge(ReasoningError):
+    code = "result-too-large"
 
 
 class RateLimited(ReasoningError):

@@ -8,6 +8,11 @@ TaskType = Literal["planning", "troubleshooting", "optimization", "logic", "gene
 Source = Literal["model", "improved", "baseline"]
 HaltedBy = Literal["verified", "confident", "no_improvement", "same_answer", "max_steps", "deadline"]
 
+# The types of the CloudEvents that come in and go out.
+EVENT_REQUESTED = "io.homelab.reasoning.requested"
+EVENT_COMPLETED = "io.homelab.reasoning.completed"
+EVENT_FAILED = "io.homelab.reasoning.failed"
+
 MAX_QUESTION = 4096
 MAX_REFINEMENT_STEPS = 64
 MAX_SAMPLES = 64

@@ -192,7 +192,7 @@ def leaves(cls):
 
 @pytest.mark.parametrize("error", [leaf for leaf in leaves(ReasoningError) if not issubclass(leaf, ConfigurationError)])
 def test_every_error_has_a_status_a_title_and_a_code_of_its_own(error):
-    status, title = problems.TABLE[error]
+    status, title, _ = problems.TABLE[error]
 
     assert 400 <= status < 600
     assert title

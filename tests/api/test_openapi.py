@@ -7,12 +7,21 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi.checks import response_schema_conformance
 
-OPERATIONS = ["POST /reason", "GET /tasks", "GET /tasks/{name}", "GET /models", "GET /health", "GET /ready"]
+OPERATIONS = [
+    "POST /reason",
+    "POST /events",
+    "GET /tasks",
+    "GET /tasks/{name}",
+    "GET /models",
+    "GET /health",
+    "GET /ready",
+]
 CHOSEN = [not_a_server_error, response_schema_conformance]
 
 
 FUZZED = [(operation, GenerationMode.POSITIVE) for operation in OPERATIONS] + [
-    ("POST /reason", GenerationMode.NEGATIVE)
+    ("POST /reason", GenerationMode.NEGATIVE),
+    ("POST /events", GenerationMode.NEGATIVE),
 ]
 
 

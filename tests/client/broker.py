@@ -1,13 +1,11 @@
-"""A stand-in for a Knative broker with its Triggers, and for the service's side of events.
+"""A stand-in for a Knative broker with its Triggers.
 
-It accepts CloudEvents as a broker's ingress does (202), asks a real service by POST /reason, and delivers the
-`completed` or `failed` event that DESIGN.md describes to each subscriber: at least once, again after an answer that
-Knative retries. It is no simulation of timing, dead letters or filters.
+It accepts CloudEvents as a broker's ingress does (202), delivers them to a real service's /events, and what that replies to each
+subscriber: at least once, again after an answer that Knative retries. It is no simulation of timing, dead letters or
+filters; tests/delivery/broker.py is.
 """
 
-import json
 import threading
-import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,7 +14,7 @@ import httpx2
 from cloudevents.core.bindings import http as binding
 from cloudevents.core.v1.event import CloudEvent
 
-from agent_reasoning.client.events import COMPLETED, FAILED, REQUESTED
+from agent_reasoning.client.events import REQUESTED
 
 RETRIED = {404, 408, 409, 429, *range(500, 600)}
 MAX_DELIVERIES = 5
@@ -45,41 +43,25 @@ class StandInBroker:
         return 202
 
     def trigger(self, event: CloudEvent) -> None:
-        reply = httpx2.post(f"{self.service}/reason", json=event.get_data(), timeout=60)
-        result = self.result(event, reply)
+        message = binding.to_binary_event(event)
+        reply = httpx2.post(f"{self.service}/events", content=message.body, headers=message.headers, timeout=60)
+        assert reply.status_code == 200, reply.text
+        attributes = {
+            name: value for name, value in reply.headers.items() if name.startswith("ce-") or name == "content-type"
+        }
         for subscriber in self.subscribers:
             for _ in range(self.copies):
-                self.deliver(subscriber, result)
+                self.deliver(subscriber, attributes, reply.content)
 
-    def deliver(self, subscriber: str, result: CloudEvent) -> None:
-        message = binding.to_binary_event(result)
+    def deliver(self, subscriber: str, attributes: dict, body: bytes) -> None:
         for _ in range(MAX_DELIVERIES):
             try:
-                reply = httpx2.post(subscriber, content=message.body, headers=message.headers, timeout=30)
+                reply = httpx2.post(subscriber, content=body, headers=attributes, timeout=30)
             except httpx2.TransportError:  # it has gone, or is not there yet
                 continue
             self.answers.append((reply.status_code, reply.content))
             if reply.status_code not in RETRIED:
                 return
-
-    @staticmethod
-    def result(event: CloudEvent, reply: httpx2.Response) -> CloudEvent:
-        attributes = {
-            "type": COMPLETED if reply.is_success else FAILED,
-            "source": "/agent-reasoning",
-            "id": str(uuid.uuid5(uuid.NAMESPACE_URL, f"{event.get_source()} {event.get_id()}")),
-            "datacontenttype": "application/json",
-            "causationid": event.get_id(),
-        }
-        data = reply.json()
-        if reply.is_success:
-            attributes |= {"tasktype": data["task_type"], "verified": json.dumps(data["verified"])}
-        for name in ("subject", "traceparent", "correlationid"):
-            if event.get_attributes().get(name):
-                attributes[name] = event.get_attributes()[name]
-        if "correlationid" in attributes:
-            attributes["replyid"] = attributes["correlationid"]
-        return CloudEvent(attributes, data)
 
 
 class Ingress(BaseHTTPRequestHandler):

@@ -9,12 +9,17 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from agent_reasoning import __version__
+from agent_reasoning.api import events as eventing
 from agent_reasoning.api import operations, reasoning
+from agent_reasoning.api.draining import CloseWhileDraining
+from agent_reasoning.api.events import EventOptions, Events
 from agent_reasoning.api.identity import RequestIdentity
 from agent_reasoning.api.problems import MEDIA_TYPE, describe_status, render
 from agent_reasoning.errors import ReasoningError
 from agent_reasoning.service.limits import RateLimiter
 from agent_reasoning.service.reason import ReasoningService
+
+FLUSH_SECONDS = 2.0  # for whoever runs the application without our server, which has emptied the queue by then
 
 DESCRIPTION = """Answers structured problems with tiny recursive models, and checks every answer with an exact
 verifier. `verified` is a fact; `confidence` is a belief. `GET /tasks` lists what can be asked."""
@@ -29,14 +34,17 @@ class Limits:
     trusted_hops: int = 0
 
 
-def create_app(service: ReasoningService, limits: Limits | None = None) -> FastAPI:
+def create_app(service: ReasoningService, limits: Limits | None = None, options: EventOptions | None = None) -> FastAPI:
     """The application around a service; it starts and stops the service's engine."""
     limits = limits or Limits()
+    events = Events(service, options or EventOptions())
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         service.start()
+        events.start()
         yield
+        await events.stop(FLUSH_SECONDS)
         service.stop()
 
     app = FastAPI(
@@ -47,10 +55,13 @@ def create_app(service: ReasoningService, limits: Limits | None = None) -> FastA
     app.state.limits = limits
     app.state.limiter = RateLimiter(limits.rate)
     app.include_router(reasoning.router)
+    app.state.events = events
+    app.include_router(eventing.router)
     app.include_router(operations.router)
     app.add_exception_handler(ReasoningError, _render)
     app.add_exception_handler(HTTPException, _render_http)
     app.add_middleware(RequestIdentity)
+    app.add_middleware(CloseWhileDraining, service=service)
     return app
 
 

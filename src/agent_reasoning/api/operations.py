@@ -1,9 +1,12 @@
 """What the cluster asks: probes and metrics. Exempt from rate limits."""
 
+import math
+
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 
 from agent_reasoning.api.reasoning import Service
+from agent_reasoning.errors import NotReady
 from agent_reasoning.schemas import Health
 
 router = APIRouter(tags=["operations"])
@@ -22,6 +25,8 @@ async def ready(service: Service, response: Response) -> Health:
     """Readiness: models are loaded and the service is not draining."""
     reason = service.unready()
     response.status_code = 503 if reason else 200
+    if reason:
+        response.headers["retry-after"] = str(math.ceil(NotReady.retry_after_seconds))
     return Health(status="not ready" if reason else "ready", detail=reason)
 
 

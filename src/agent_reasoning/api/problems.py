@@ -1,7 +1,9 @@
 """The one place where an exception becomes something a client reads (RFC 9457 problem details)."""
 
+import json
 import math
 from http import HTTPStatus
+from typing import Any, NamedTuple
 
 from starlette.responses import JSONResponse
 
@@ -12,36 +14,66 @@ from agent_reasoning.schemas import ProblemDetails
 TYPE_PREFIX = "urn:agent-reasoning:problem:"
 MEDIA_TYPE = "application/problem+json"
 
-TABLE: dict[type[ReasoningError], tuple[int, str]] = {
-    errors.MalformedBody: (400, "The body is not JSON"),
-    errors.BodyTooSlow: (408, "The body did not arrive in time"),
-    errors.BodyTooLarge: (413, "The body is too large"),
-    errors.InvalidRequest: (422, "The request breaks its schema"),
-    errors.UnknownTask: (422, "There is no such task"),
-    errors.UnmappableContext: (422, "No task takes this context"),
-    errors.AmbiguousContext: (422, "Several tasks take this context"),
-    errors.InvalidContext: (422, "The context breaks the task's rules"),
-    errors.NotVerified: (422, "No verified answer was found"),
-    errors.RateLimited: (429, "This client sends too much"),
-    errors.Overloaded: (503, "The queue is full"),
-    errors.NotReady: (503, "The service is not ready"),
-    errors.ModelMissing: (503, "No model is loaded for this task"),
-    errors.DeadlineExceeded: (504, "The deadline passed"),
-    errors.EngineFailed: (500, "The model failed"),
+
+class Kind(NamedTuple):
+    """How an error is told. `passing`: the same request may succeed later, so that a sender should try again."""
+
+    status: int
+    title: str
+    passing: bool = False
+
+
+TABLE: dict[type[ReasoningError], Kind] = {
+    errors.MalformedBody: Kind(400, "The body is not JSON"),
+    errors.BodyTooSlow: Kind(408, "The body did not arrive in time", passing=True),
+    errors.BodyTooLarge: Kind(413, "The body is too large"),
+    errors.MalformedEvent: Kind(400, "This is no valid CloudEvent"),
+    errors.UnsupportedFormat: Kind(415, "Events are not read in this form"),
+    errors.InvalidRequest: Kind(422, "The request breaks its schema"),
+    errors.UnknownTask: Kind(422, "There is no such task"),
+    errors.UnmappableContext: Kind(422, "No task takes this context"),
+    errors.AmbiguousContext: Kind(422, "Several tasks take this context"),
+    errors.InvalidContext: Kind(422, "The context breaks the task's rules"),
+    errors.NotVerified: Kind(422, "No verified answer was found"),
+    errors.ResultTooLarge: Kind(422, "The answer does not fit into an event"),
+    errors.RateLimited: Kind(429, "This client sends too much", passing=True),
+    errors.Overloaded: Kind(503, "The queue is full", passing=True),
+    errors.NotReady: Kind(503, "The service is not ready", passing=True),
+    errors.ModelMissing: Kind(503, "No model is loaded for this task", passing=True),
+    errors.DeadlineExceeded: Kind(504, "The deadline passed", passing=True),
+    errors.EngineFailed: Kind(500, "The model failed", passing=True),
 }
 
 
 def describe(error: Exception, request_id: str | None = None) -> ProblemDetails:
     """Whatever was raised, in the client's words."""
-    if isinstance(error, ReasoningError):
-        for cls in type(error).__mro__:
-            if cls in TABLE:
-                status, title = TABLE[cls]
-                return _details(error.code, title, status, str(error), request_id, error.fields)
+    kind = _kind(error)
+    if isinstance(error, ReasoningError) and kind is not None:
+        return _details(error.code, kind.title, kind.status, str(error), request_id, error.fields)
     # Not ours: the message may hold paths or tensors, so it goes to the log and not to the client.
     return _details(
         "internal", "Internal error", 500, "The service failed on this request; its log says why.", request_id, {}
     )
+
+
+def passing(error: Exception) -> bool:
+    """Whether the same request may succeed later. Of a fault that nobody foresaw nobody knows; it is tried again."""
+    kind = _kind(error)
+    return kind is None or kind.passing
+
+
+def compact(details: ProblemDetails, max_bytes: int) -> bytes:
+    """As JSON of at most `max_bytes` (of 512 at least): members beyond RFC 9457's own are left out, the largest first, then
+    `detail` is cut."""
+    members = details.model_dump(exclude_none=True)
+    extra = sorted(details.model_extra or (), key=lambda name: len(json.dumps(members[name])), reverse=True)
+    while len(found := _json(members)) > max_bytes and extra:
+        del members[extra.pop(0)]
+    while (excess := len(found) - max_bytes) > 0:
+        # No character takes more than 6 bytes as JSON: never too much is cut, and what is left to cut shrinks.
+        members["detail"] = members["detail"][: -max(2, excess // 6)] + "…"
+        found = _json(members)
+    return found
 
 
 def describe_status(status: int, detail: str | None, request_id: str | None = None) -> ProblemDetails:
@@ -61,6 +93,14 @@ def retry_after(error: Exception) -> dict[str, str]:
     """The Retry-After header, where waiting helps: whole seconds, at least one."""
     seconds = getattr(error, "retry_after_seconds", None)
     return {} if seconds is None else {"retry-after": str(max(1, math.ceil(seconds)))}
+
+
+def _kind(error: Exception) -> Kind | None:
+    return next((TABLE[cls] for cls in type(error).__mro__ if issubclass(cls, ReasoningError) and cls in TABLE), None)
+
+
+def _json(members: dict[str, Any]) -> bytes:
+    return json.dumps(members, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _details(

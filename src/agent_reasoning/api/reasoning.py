@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from agent_reasoning.api.body import parse_json, read_body
 from agent_reasoning.api.identity import client_of
+from agent_reasoning.api.outlet import Outlet
 from agent_reasoning.api.problems import MEDIA_TYPE, describe
 from agent_reasoning.errors import InvalidRequest, ReasoningError
 from agent_reasoning.schemas import (
@@ -82,6 +83,37 @@ async def disconnected(request: Request) -> None:
         pass
 
 
+async def answers_of(
+    service: ReasoningService, body: ReasonRequest, request: Request
+) -> AsyncGenerator[StreamedStep | ReasonResponse]:
+    """The service's stream; its end is published where there is a sink."""
+    outlet: Outlet | None = request.app.state.events.outlet
+    try:
+        async with aclosing(service.stream(body, request.scope["request_id"])) as answers:
+            async for answer in answers:
+                if outlet is not None and isinstance(answer, ReasonResponse):
+                    outlet.answered(request, answer)
+                yield answer
+    except ReasoningError as error:
+        if outlet is not None:
+            outlet.refused(request, body, error)
+        raise
+
+
+async def answer_of(service: ReasoningService, body: ReasonRequest, request: Request) -> ReasonResponse:
+    """The service's answer, published where there is a sink."""
+    outlet: Outlet | None = request.app.state.events.outlet
+    try:
+        answer = await service.reason(body, request.scope["request_id"])
+    except ReasoningError as error:
+        if outlet is not None:
+            outlet.refused(request, body, error)
+        raise
+    if outlet is not None:
+        outlet.answered(request, answer)
+    return answer
+
+
 async def streamed(
     answers: AsyncGenerator[StreamedStep | ReasonResponse], first: StreamedStep | ReasonResponse, request_id: str
 ) -> AsyncIterator[ServerSentEvent]:
@@ -106,7 +138,7 @@ def event(answer: StreamedStep | ReasonResponse) -> ServerSentEvent:
 async def stream(service: ReasoningService, body: ReasonRequest, request: Request) -> Response:
     """What fails before the first step is an ordinary error: nothing has been streamed yet."""
     request_id = request.scope["request_id"]
-    answers = service.stream(body, request_id)
+    answers = answers_of(service, body, request)
     first = await unless_gone(anext(answers), request)
     if first is None:
         await answers.aclose()
@@ -136,7 +168,7 @@ async def reason(body: Annotated[ReasonRequest, Depends(reason_request)], reques
     """
     if prefers_stream(request):
         return await stream(service, body, request)
-    answer = await unless_gone(service.reason(body, request.scope["request_id"]), request)
+    answer = await unless_gone(answer_of(service, body, request), request)
     # As it is: the framework would check and convert once more what the service has just made.
     return GONE if answer is None else Response(answer.model_dump_json(), media_type="application/json")
 

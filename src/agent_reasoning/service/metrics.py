@@ -11,6 +11,7 @@ from agent_reasoning.engine.engine import Engine, TickReport
 from agent_reasoning.engine.model import Model
 from agent_reasoning.schemas import ReasonResponse, TaskType
 from agent_reasoning.service.gpu import GpuMeter
+from agent_reasoning.service.publisher import Outcome
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 STEPS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
@@ -61,6 +62,19 @@ class Metrics:
         self.gpu_memory = Gauge(
             f"{prefix}_gpu_memory_bytes", "GPU memory; no series without a GPU", ["state"], registry=registry
         )
+        self.events_in = Counter(
+            f"{prefix}_events_in", "Events delivered here, by how that ended", ["mode", "outcome"], registry=registry
+        )
+        self.events_out = Counter(f"{prefix}_events_out", "Events sent", ["type", "by"], registry=registry)
+        self.redeliveries = Counter(
+            f"{prefix}_event_redeliveries", "Events answered without a run of their own", ["found"], registry=registry
+        )
+        self.publications = Counter(
+            f"{prefix}_publications", "Results for the sink, by how that ended", ["outcome"], registry=registry
+        )
+        self.publisher_depth = Gauge(
+            f"{prefix}_publisher_queue_depth", "Results that have not reached the sink yet", registry=registry
+        )
         self.build = Info(f"{prefix}_build", "Version of the service", registry=registry)
         self.build.info({"version": __version__})
         self.model = Gauge(
@@ -70,6 +84,10 @@ class Metrics:
             self.requests.labels(task_type, COMPLETED)
             for verified in ("true", "false"):
                 self.verified.labels(task_type, verified)
+        for outcome in get_args(Outcome):
+            self.publications.labels(outcome)
+        for found in ("kept", "running"):
+            self.redeliveries.labels(found)
 
     def models(self, models: list[Model]) -> None:
         for model in models:

@@ -52,6 +52,10 @@ class ReasoningService:
         self.metrics.models(list(models))
         self.timeout_seconds = timeout_seconds
         self.draining = False
+        self.running = 0
+        """Requests that are being answered."""
+        self._outcomes: set[asyncio.Future[Outcome]] = set()
+        self._abandoned = False
         self._max_steps = max_steps
         for model in models:
             if model.task not in registry.names() or not model.fits(registry.get(model.task).info.spec):
@@ -74,6 +78,12 @@ class ReasoningService:
         self.draining = True
         self._engine.stop()
 
+    def abandon(self) -> None:
+        """End what still runs: each gets NotReady, so that whoever asked tries another replica."""
+        self._abandoned = True
+        for outcome in self._outcomes:
+            outcome.cancel()
+
     def ailment(self) -> str | None:
         """What is wrong; None while healthy."""
         return self._engine.ailment()
@@ -83,6 +93,12 @@ class ReasoningService:
         if self.draining:
             return "the service is draining"
         return self._engine.ailment()
+
+    def check_open(self) -> None:
+        """Raises NotReady or Overloaded where a request would be refused now, before anything is spent on it."""
+        if self.draining:
+            raise NotReady("The service is draining; another replica will answer.")
+        self._engine.check_room()
 
     async def reason(self, request: ReasonRequest, request_id: str) -> ReasonResponse:
         """Solve a request. Raises the errors of the package's tree; metrics count both ends."""
@@ -109,10 +125,9 @@ class ReasoningService:
     ) -> ReasonResponse:
         task_type: str = request.task_type
         begun = time.perf_counter()
+        self.running += 1
         try:
-            if self.draining:
-                raise NotReady("The service is draining; another replica will answer.")
-            self._engine.check_room()
+            self.check_open()
             # To read, encode and arrange much takes milliseconds, which other requests would feel.
             run = at_once if is_small(request.context) else asyncio.to_thread
             prepared = await run(self.prepare, request)
@@ -132,6 +147,8 @@ class ReasoningService:
         except Exception:
             self.metrics.failed(task_type, "internal")
             raise
+        finally:
+            self.running -= 1
         self.metrics.answered(response, outcome.waited_seconds)
         log.info(
             "request.answered", task=response.task, verified=response.verified, source=response.source,
@@ -185,12 +202,18 @@ class ReasoningService:
             listener=None if tell is None else teller(prepared, tell),
         )
         outcome = asyncio.wrap_future(future)
+        self._outcomes.add(outcome)
+        if self._abandoned:  # while this request was being read
+            outcome.cancel()
         try:
             done, _ = await asyncio.wait({outcome}, timeout=max(0.0, remaining))
             if not done and not future.begun:
                 raise DeadlineExceeded("The deadline passed before the first refinement step.")
+            if outcome.cancelled() and self._abandoned:
+                raise NotReady("The service ended before it could answer; another replica will.")
             return await outcome
         finally:
+            self._outcomes.discard(outcome)
             outcome.cancel()  # where nobody waits any more, because of an error or because the client has gone
 
     def _respond(

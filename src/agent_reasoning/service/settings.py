@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from agent_reasoning.errors import ConfigurationError
 from agent_reasoning.schemas import MAX_REFINEMENT_STEPS
+from agent_reasoning.service.sink import Sink, read_sink
 
 
 def shipped_models() -> Path:
@@ -59,8 +60,43 @@ class Settings(BaseSettings):
     trusted_hops: int = Field(
         0, ge=0, le=16, description="proxies that append to X-Forwarded-For; 0: the peer is the client"
     )
+    emit_events: bool = Field(True, description="false: no result is ever sent as an event")
+    events_mode: Literal["reply", "publish"] = Field(
+        "reply", description="an event's result is the reply to its delivery, or is published to the sink"
+    )
+    # Not in the log of settings: addresses may hold credentials. The sink has a line of its own.
+    knative_broker_url: str | None = Field(None, exclude=True, description="where results are published; before K_SINK")
+    k_sink: str | None = Field(None, exclude=True, description="set by a SinkBinding")
+    k_ce_overrides: str | None = Field(None, exclude=True, description="extensions of published events, as JSON")
+    k_ca_certs: str | None = Field(None, exclude=True, description="PEM certificates that the sink is trusted by")
+    dedup_seconds: PositiveFloat = Field(
+        900.0, allow_inf_nan=False, description="how long a redelivered event gets the same result without another run"
+    )
+    dedup_max_bytes: int = Field(
+        33_554_432, ge=1_048_576, description="of results kept for redeliveries, at least 1 MiB"
+    )
+    publish_queue: PositiveInt = Field(1000, description="results that may wait for the sink; one more is dropped")
+    publish_retry_seconds: PositiveFloat = Field(
+        300.0, allow_inf_nan=False, description="how long one result is tried before it is given up"
+    )
+    shutdown_seconds: PositiveFloat | None = Field(
+        None,
+        allow_inf_nan=False,
+        description="the longest that ending may take after SIGTERM; unset: REQUEST_TIMEOUT_SECONDS and 10 more",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
+
+    @property
+    def ending_seconds(self) -> float:
+        return self.shutdown_seconds or self.request_timeout_seconds + 10
+
+    def sink(self) -> Sink | None:
+        """Raises ConfigurationError where it cannot be used, or is missing though results are to be published there."""
+        sink = read_sink(self.knative_broker_url, self.k_sink, self.k_ce_overrides, self.k_ca_certs)
+        if self.emit_events and self.events_mode == "publish" and sink is None:
+            raise ConfigurationError("EVENTS_MODE=publish needs a sink: set KNATIVE_BROKER_URL or K_SINK.")
+        return sink
 
 
 def read_settings() -> Settings:

@@ -1,0 +1,1 @@
+"""Events under everything that breaks, and their throughput; see `python -m benchmarks.events --help`."""

@@ -1,0 +1,127 @@
+"""Sending what nobody waits for: in the background, bounded, retried, and counted."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Generic, Literal, TypeVar
+
+import stamina
+import structlog
+
+Item = TypeVar("Item")
+Outcome = Literal["delivered", "refused", "given-up", "dropped", "lost"]
+
+SENDERS = 8  # one that waits before it tries again must not hold up the others
+FIRST_WAIT_SECONDS = 0.2
+JITTER_SECONDS = 1.0
+HASTY_WAIT_SECONDS = 0.25
+
+log = structlog.get_logger("agent_reasoning.publisher")
+
+
+class Publisher(Generic[Item]):
+    """A bounded queue and a few senders.
+
+    `send` raises where an item did not arrive; `may_retry` says of what it raised whether trying again can help. `count` is
+    told of each item how it ended: `delivered`; `refused` (trying again cannot help); `given-up` (`retry_seconds` of trying
+    did not); `dropped` (the queue was full); `lost` (the process ended).
+    """
+
+    def __init__(
+        self,
+        send: Callable[[Item], Awaitable[None]],
+        may_retry: Callable[[Exception], bool],
+        *,
+        count: Callable[[Outcome], None] = lambda outcome: None,
+        limit: int = 1000,
+        retry_seconds: float = 300.0,
+        longest_wait_seconds: float = 10.0,
+    ) -> None:
+        self._send, self._may_retry, self._count = send, may_retry, count
+        self.limit = limit
+        self._retry_seconds = retry_seconds
+        self._wait, self._jitter = longest_wait_seconds, JITTER_SECONDS
+        self._queue: asyncio.Queue[Item] = asyncio.Queue()
+        self._sending = 0
+        self._senders: list[asyncio.Task[None]] = []
+        self._failing = False
+
+    @property
+    def depth(self) -> int:
+        """Items that have not arrived yet."""
+        return self._queue.qsize() + self._sending
+
+    def start(self) -> None:
+        self._senders = [asyncio.ensure_future(self._run()) for _ in range(SENDERS)]
+
+    def offer(self, item: Item) -> None:
+        """Queue an item; where the queue is full it is dropped. Returns at once, whatever becomes of it."""
+        if self.depth >= self.limit:
+            self._count("dropped")
+            log.warning("publisher.dropped", waiting=self.depth)
+            return
+        self.accept(item)
+
+    def accept(self, item: Item) -> None:
+        """Queue an item for which room was kept."""
+        self._queue.put_nowait(item)
+
+    async def flush(self, seconds: float) -> None:
+        """Send what is left, with shorter waits, then end; what has not arrived after `seconds` is lost."""
+        await self._end()
+        self._wait, self._jitter = HASTY_WAIT_SECONDS, HASTY_WAIT_SECONDS
+        self.start()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._queue.join()
+        await self._end()
+        if self.depth:
+            log.error("publisher.lost", count=self.depth)
+        while not self._queue.empty():
+            self._queue.get_nowait()
+            self._queue.task_done()
+            self._count("lost")
+
+    async def _end(self) -> None:
+        for sender in self._senders:
+            sender.cancel()
+        await asyncio.gather(*self._senders, return_exceptions=True)
+        self._senders = []
+
+    async def _run(self) -> None:
+        while True:
+            item = await self._queue.get()
+            self._sending += 1
+            try:
+                await self._deliver(item)
+            except asyncio.CancelledError:
+                self._queue.put_nowait(item)  # for who comes after; it may arrive twice, never not at all
+                raise
+            finally:
+                self._sending -= 1
+                self._queue.task_done()
+
+    async def _deliver(self, item: Item) -> None:
+        try:
+            async for attempt in stamina.retry_context(
+                self._retryable, attempts=None, timeout=self._retry_seconds, wait_initial=FIRST_WAIT_SECONDS,
+                wait_max=self._wait, wait_jitter=self._jitter,
+            ):  # fmt: skip
+                with attempt:
+                    await self._send(item)
+        except Exception as error:
+            outcome: Outcome = "given-up" if self._may_retry(error) else "refused"
+            log.error("publisher.undelivered", outcome=outcome, reason=repr(error)[:300])
+            self._count(outcome)
+            return
+        self._count("delivered")
+        if self._failing:
+            self._failing = False
+            log.info("publisher.recovered", waiting=self.depth)
+
+    def _retryable(self, error: Exception) -> bool:
+        again = self._may_retry(error)
+        if again and not self._failing:  # said once, not for each item and attempt of an outage
+            self._failing = True
+            log.warning("publisher.failing", reason=repr(error)[:300])
+        return again

@@ -1,0 +1,126 @@
+import asyncio
+from collections import Counter
+
+import pytest
+import stamina
+
+from agent_reasoning.service.publisher import Publisher
+
+
+class Away(Exception):
+    """May pass."""
+
+
+class Refused(Exception):
+    """Will not."""
+
+
+class Sink:
+    """Does with each attempt what the plan says; then takes everything."""
+
+    def __init__(self, *plan):
+        self.plan, self.attempts, self.taken, self.open = list(plan), 0, [], asyncio.Event()
+        self.open.set()
+
+    async def __call__(self, item):
+        self.attempts += 1
+        await self.open.wait()
+        if self.plan:
+            raise self.plan.pop(0)
+        self.taken.append(item)
+
+
+@pytest.fixture(autouse=True)
+def without_waits():
+    with stamina.set_testing(True, attempts=50):
+        yield
+
+
+def publisher(sink, counted=None, **options):
+    counted = Counter() if counted is None else counted
+    return Publisher(
+        sink, lambda error: isinstance(error, Away), count=lambda outcome: counted.update([outcome]), **options
+    )
+
+
+def test_everything_arrives_though_the_sink_fails_at_times():
+    async def run():
+        counted, sink = Counter(), Sink(Away(), Away(), Away())
+        publishing = publisher(sink, counted)
+        publishing.start()
+        for item in range(20):
+            publishing.offer(item)
+        await publishing.flush(30)
+        return counted, sorted(sink.taken), sink.attempts, publishing.depth
+
+    assert asyncio.run(run()) == ({"delivered": 20}, list(range(20)), 23, 0)
+
+
+def test_what_the_sink_refuses_is_not_tried_again():
+    async def run():
+        counted, sink = Counter(), Sink(Refused())
+        publishing = publisher(sink, counted)
+        publishing.start()
+        publishing.offer("bad")
+        await publishing.flush(30)
+        return counted, sink.attempts
+
+    assert asyncio.run(run()) == ({"refused": 1}, 1)
+
+
+def test_what_never_arrives_is_given_up():
+    async def run():
+        counted, sink = Counter(), Sink(*[Away()] * 50)
+        publishing = publisher(sink, counted)
+        publishing.start()
+        publishing.offer("unlucky")
+        await publishing.flush(30)
+        return counted, sink.taken
+
+    assert asyncio.run(run()) == ({"given-up": 1}, [])
+
+
+def test_a_sink_that_hangs_holds_up_nobody_and_what_is_beyond_the_limit_is_dropped():
+    async def run():
+        counted, sink = Counter(), Sink()
+        sink.open.clear()
+        publishing = publisher(sink, counted, limit=20)
+        publishing.start()
+        for item in range(30):
+            publishing.offer(item)
+            await asyncio.sleep(0)  # the senders take what they can hold
+        depth = publishing.depth
+        sink.open.set()
+        await publishing.flush(30)
+        return depth, counted, sorted(set(sink.taken))
+
+    assert asyncio.run(run()) == (20, {"dropped": 10, "delivered": 20}, list(range(20)))
+
+
+def test_what_has_not_arrived_when_the_time_is_over_is_counted_as_lost():
+    async def run():
+        counted, sink = Counter(), Sink()
+        sink.open.clear()
+        publishing = publisher(sink, counted)
+        publishing.start()
+        for item in range(12):
+            publishing.offer(item)
+        await publishing.flush(0.05)
+        return counted, publishing.depth
+
+    assert asyncio.run(run()) == ({"lost": 12}, 0)
+
+
+def test_an_outage_is_said_once_and_so_is_its_end(capsys):
+    async def run():
+        sink = Sink(*[Away()] * 9)
+        publishing = publisher(sink)
+        publishing.start()
+        for item in range(5):
+            publishing.offer(item)
+        await publishing.flush(30)
+
+    asyncio.run(run())
+
+    said = capsys.readouterr().out
+    assert (said.count("publisher.failing"), said.count("publisher.recovered")) == (1, 1)
