@@ -66,6 +66,7 @@ class Metrics:
         )
         self.source = Counter(f"{prefix}_answers", "Answers, by who found them", ["task", "source"], registry=registry)
         self.queue_depth = Gauge(f"{prefix}_queue_depth", "Requests that wait for the engine", registry=registry)
+        self.queue_limit = Gauge(f"{prefix}_queue_limit", "Requests that may wait: MAX_QUEUE", registry=registry)
         self.queue_wait = Histogram(
             f"{prefix}_queue_wait_seconds", "Time in the queue", ["task"], buckets=SECONDS, registry=registry
         )
@@ -108,6 +109,7 @@ class Metrics:
     def watch(self, engine: Engine) -> None:
         """Gauges that are read when they are scraped."""
         self.queue_depth.set_function(lambda: engine.waiting)
+        self.queue_limit.set(engine.max_queue)
         for task in engine.slots():
             self.slots.labels(task, "used").set_function(partial(slots_in, engine, task, used=True))
             self.slots.labels(task, "free").set_function(partial(slots_in, engine, task, used=False))
