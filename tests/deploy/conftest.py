@@ -2,7 +2,10 @@ import copy
 import shutil
 
 import pytest
+from starlette.testclient import TestClient
 
+from agent_reasoning.api.app import create_app
+from agent_reasoning.service.reason import ReasoningService
 from tools.contract import OVERLAYS
 from tools.manifests.build import OVERLAYS_AT, build
 
@@ -33,3 +36,9 @@ def tree(tmp_path):
     """A copy of the sources, to be broken before they are built."""
     shutil.copytree(OVERLAYS_AT, tmp_path / "kustomize")
     return tmp_path / "kustomize"
+
+
+@pytest.fixture(scope="session")
+def client(registry, models):
+    with TestClient(create_app(ReasoningService(registry, models))) as client:
+        yield client
