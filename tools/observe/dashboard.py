@@ -170,7 +170,7 @@ QUALITY = Row(
         ),
         stacked(
             "Why the search ended",
-            "`verified` and `proven` end early; `max_steps` and `deadline` had no more to give.",
+            "`verified`, `confident` and `no_improvement` end early; `max_steps` and `deadline` had no more to give.",
             "reqps",
             {"{{by}}": rate(s.HALTED, "by")},
         ),
