@@ -135,7 +135,7 @@ def wait(url: str, begun: float, process: subprocess.Popen[bytes]) -> float:
         if process.poll() is not None:
             raise SystemExit("the image does not start; its words are above")
         try:
-            with urllib.request.urlopen(url, timeout=5):  # noqa: S310  http
+            with urllib.request.urlopen(url, timeout=5):
                 return time.perf_counter() - begun
         except (urllib.error.URLError, ConnectionError):
             time.sleep(0.02)

@@ -281,7 +281,7 @@ REVISIONS = Row(
         ),
         graph(
             "Concurrency",
-            "Requests at a time in a pod, over the autoscaler's stable window; it adds pods at 7.",
+            "Requests at a time in a pod, over the autoscaler's stable window; it adds pods above 2.",
             "none",
             {"{{kn_revision_name}}": scaling(s.CONCURRENCY)},
         ),
