@@ -65,7 +65,7 @@ def kept(objective: Objective, title: str, description: str) -> Panel:
     colors = ((None, "red"), (objective.target, "green"))
     expr = f'1 - {recorded(objective, "1d")}{{job=~"$job"}}'
     return Panel(
-        title, description, "percentunit", (Query(expr, "a day"),), "stat", 6, 4, bounds=(0, 1), thresholds=colors
+        title, description, "percentunit", (Query(expr, "a day"),), "stat", 3, bounds=(0, 1), thresholds=colors
     )
 
 
@@ -84,22 +84,12 @@ OBJECTIVES = Row(
         ),
         kept(LATENCY, "In time", f"Answers within {s.OBJECTIVE_SECONDS:g} s; the objective is {s.LATENCY_TARGET:.0%}."),
         Panel(
-            "Burn rate",
-            "How many times faster than allowed the budget is spent: 1 lasts exactly as long as it should. 14.4 over an hour,"
-            " and 6 over six, wake somebody.",
-            "none",
-            tuple(burning(objective, window) for objective in (AVAILABILITY, LATENCY) for window in ("1h", "6h")),
-            width=12,
-            thresholds=GOOD_LOW,
-        ),
-        Panel(
             "Requests a second",
             "Answered and refused.",
             "reqps",
             (Query(rate(s.REQUESTS, "job"), "now"),),
             "stat",
-            6,
-            4,
+            3,
         ),
         Panel(
             "Alerts that fire",
@@ -107,9 +97,17 @@ OBJECTIVES = Row(
             "none",
             (Query('sum(ALERTS{alertstate="firing", service="agent-reasoning"}) or vector(0)', "firing"),),
             "stat",
-            6,
-            4,
+            3,
             thresholds=((None, "green"), (1.0, "red")),
+        ),
+        Panel(
+            "Burn rate",
+            "How many times faster than allowed the budget is spent: 1 lasts exactly as long as it should. 14.4 over an hour,"
+            " and 6 over six, wake somebody.",
+            "none",
+            tuple(burning(objective, window) for objective in (AVAILABILITY, LATENCY) for window in ("1h", "6h")),
+            width=12,
+            thresholds=GOOD_LOW,
         ),
     ),
 )

@@ -21,9 +21,11 @@ from matplotlib.figure import Figure
 from tools.observe import dashboard
 from tools.observe.grafana import WIDTH, Json
 from tools.observe.rehearsal import Load, Rehearsal, rehearsal
+from tools.observe.stand_in import text
 
 INCHES = 0.75  # of a cell of the grid
 GROUND, INK, FAINT = "#181b1f", "#d8d9da", "#34383e"
+COLORS = {"green": "#73bf69", "orange": "#ff9830", "red": "#f2495c"}
 SHORT = {
     "percentunit": (100, "%"),
     "s": (1000, " ms"),
@@ -35,8 +37,9 @@ SHORT = {
 
 def draw(stage: Rehearsal, begin: float, end: float) -> Figure:
     panels = dashboard.model()["panels"]
+    invented = {line.split("{")[0] for line in text(0).splitlines()}
     height = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in panels)
-    figure = plt.figure(figsize=(WIDTH * INCHES, height * INCHES * 0.55), facecolor=GROUND)
+    figure = plt.figure(figsize=(WIDTH * INCHES, height * INCHES * 0.4), facecolor=GROUND)
     for panel in panels:
         at = panel["gridPos"]
         box = (at["x"] / WIDTH, 1 - (at["y"] + at["h"]) / height, at["w"] / WIDTH, at["h"] / height)
@@ -44,7 +47,9 @@ def draw(stage: Rehearsal, begin: float, end: float) -> Figure:
             figure.text(0.008, box[1] + box[3] / 2, panel["title"], color=INK, fontsize=13, weight="bold", va="center")
             continue
         axes = figure.add_axes((box[0] + 0.032, box[1] + 0.2 * box[3], box[2] - 0.042, box[3] * 0.62), facecolor=GROUND)
-        axes.set_title(panel["title"], color=INK, fontsize=10, loc="left")
+        named = " ".join(target["expr"] for target in panel["targets"])
+        mark = "   (stand-in)" if any(name in named for name in invented) else ""
+        axes.set_title(panel["title"] + mark, color=INK, fontsize=11, loc="left")
         if panel["type"] == "stat":
             number(axes, panel, stage)
         else:
@@ -55,7 +60,13 @@ def draw(stage: Rehearsal, begin: float, end: float) -> Figure:
 def number(axes: Axes, panel: Json, stage: Rehearsal) -> None:
     [(_, value)] = stage.now(panel["targets"][0]["expr"])[:1]
     axes.axis("off")
-    axes.text(0, 0.45, worded(value, panel), color="#73bf69", fontsize=24, va="center")
+    axes.text(0, 0.45, worded(value, panel), color=COLORS[color_of(value, panel)], fontsize=24, va="center")
+
+
+def color_of(value: float, panel: Json) -> str:
+    """Of the last threshold that the value reaches; the first has none."""
+    steps = panel["fieldConfig"]["defaults"]["thresholds"]["steps"]
+    return str([step["color"] for step in steps if step["value"] is None or value >= step["value"]][-1])
 
 
 def worded(value: float, panel: Json) -> str:
@@ -71,6 +82,8 @@ def lines(axes: Axes, panel: Json, stage: Rehearsal, begin: float, end: float) -
         for labels, points in stage.history(target["expr"], begin, end, step):
             minutes = [(at - begin) / 60 for at, value in points if not math.isnan(value)]
             values = [value * factor for _, value in points if not math.isnan(value)]
+            if not values:
+                continue
             drawn.append((legend(target["legendFormat"], labels), minutes, values))
     custom = panel["fieldConfig"]["defaults"]["custom"]
     if custom["stacking"]["mode"] == "normal" and len({tuple(minutes) for _, minutes, _ in drawn}) == 1:
@@ -79,13 +92,13 @@ def lines(axes: Axes, panel: Json, stage: Rehearsal, begin: float, end: float) -
         for name, minutes, values in drawn:
             axes.plot(minutes, values, label=name, linewidth=1.2)
     axes.set_ylim(bottom=0, top=factor if panel["fieldConfig"]["defaults"].get("max") == 1 else None)
-    axes.tick_params(colors=INK, labelsize=7, length=0)
+    axes.tick_params(colors=INK, labelsize=8, length=0)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}{unit}")
     axes.grid(color=FAINT, linewidth=0.5)
     for spine in axes.spines.values():
         spine.set_visible(False)
     axes.legend(
-        fontsize=6.5,
+        fontsize=7.5,
         labelcolor=INK,
         frameon=False,
         ncols=4,
@@ -110,7 +123,7 @@ def main() -> None:
         begin, third = time.time(), options.minutes * 20
         with Load(stage):
             time.sleep(third)
-            with Load(stage, clients=80, pause_seconds=0.0):  # more than two replicas hold
+            with Load(stage, clients=48, pause_seconds=0.2):  # more than two replicas hold
                 time.sleep(third / 2)
             time.sleep(third * 1.5)
         draw(stage, begin + 15, time.time()).savefig(options.file, dpi=80, facecolor=GROUND)
