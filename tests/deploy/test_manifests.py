@@ -8,6 +8,7 @@ from tools.manifests.build import ROOT, BuildFailed, build
 from tools.manifests.check import check
 from tools.manifests.objects import of
 from tools.manifests.pods import flags, unpublished
+from tools.observe import series
 
 GONE = object()
 
@@ -20,6 +21,11 @@ def test_nothing_is_wrong_with_an_overlay(built, overlay):
 def test_what_is_awaited_is_not_there_yet():
     """Once the service has such a path, its line in tools/contract.py goes, and the check is strict from then on."""
     assert not AWAITED & paths().keys()
+
+
+def test_a_service_with_events_counts_them_under_the_names_that_alerts_read():
+    if "/events" in paths():
+        assert series.AWAITED == ()
 
 
 def edit(objects, kind, name, path, value):
