@@ -1,9 +1,10 @@
 """`python -m tools.deploy OVERLAY`: apply an overlay and wait until it serves.
 
-For `studio` it first moves the service to the CPU. Knative starts a new revision beside the old one and ends the old one
+For `studio` it first puts the service on the CPU. Knative starts a new revision beside the old one and ends the old one
 only when the new one is ready; with one GPU the new one would wait for it without end. On the CPU it needs none: the
 revision there becomes ready, requests go to it, Knative ends the old one (a revision that no request reaches has no
-minimum, serving pkg/apis/autoscaling/v1alpha1 ScaleBounds), and the GPU is free for the next.
+minimum, serving pkg/apis/autoscaling/v1alpha1 ScaleBounds), and the GPU is free for the next. The first deployment needs
+it too: the SinkBinding sets its variables in a service that exists already, which makes a second revision at once.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from tools.manifests.build import OVERLAYS_AT
 Kubectl = Callable[..., str]
 WAIT_SECONDS = 900
 LABEL = "serving.knative.dev"
+BINDING = "sinkbindings.sources.knative.dev"
 HANDOVER = "studio-handover"
 
 
@@ -37,8 +39,8 @@ def kubectl(*arguments: str) -> str:
 
 def deploy(overlay: str, run: Kubectl, pause: Callable[[float], None], overlays: Path = OVERLAYS_AT) -> None:
     """Raises Stuck. `pause` waits so many seconds; an argument, as the cluster is, for tests."""
-    if overlay == "studio" and read(run) is not None:
-        print("moving to the CPU while the GPU is handed over", file=sys.stderr)
+    if overlay == "studio":
+        print("first on the CPU, so that the GPU is free for the new revision", file=sys.stderr)
         apply(HANDOVER, run, pause, overlays)
         wait_until(lambda: not others(run), "the old revision still has pods", pause)
     apply(overlay, run, pause, overlays)
@@ -46,14 +48,25 @@ def deploy(overlay: str, run: Kubectl, pause: Callable[[float], None], overlays:
 
 def apply(overlay: str, run: Kubectl, pause: Callable[[float], None], overlays: Path) -> None:
     run("apply", "-k", str(overlays / overlay))
+    # In this order: once it is bound, what is applied gets its variables on the way in, and no revision follows.
+    wait_until(
+        lambda: bound(read(run, BINDING)), "the SinkBinding is not ready", pause, lambda: words(read(run, BINDING))
+    )
     wait_until(lambda: settled(read(run)), f"{overlay} is not ready", pause, lambda: words(read(run)))
     print(f"{overlay} is ready", file=sys.stderr)
 
 
-def read(run: Kubectl) -> dict[str, Any] | None:
-    """The service as the cluster has it; None where there is none."""
-    text = run("get", "services.serving.knative.dev", SERVICE, "-n", NAMESPACE, "-o", "json", "--ignore-not-found")
+def read(run: Kubectl, kind: str = "services.serving.knative.dev") -> dict[str, Any] | None:
+    """The service, or its SinkBinding, as the cluster has it; None where there is none."""
+    text = run("get", kind, SERVICE, "-n", NAMESPACE, "-o", "json", "--ignore-not-found")
     return json.loads(text) if text.strip() else None
+
+
+def bound(binding: dict[str, Any] | None) -> bool:
+    current = (
+        binding is not None and binding.get("status", {}).get("observedGeneration") == binding["metadata"]["generation"]
+    )
+    return current and condition(binding or {}).get("status") == "True"
 
 
 def settled(service: dict[str, Any] | None) -> bool:

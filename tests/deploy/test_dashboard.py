@@ -37,8 +37,11 @@ def all_errors(model):
         found += errors(panel["type"], "Options", panel["options"])
         for target in panel["targets"]:
             found += errors("prometheus", "Dataquery", target)
+        custom = panel["fieldConfig"]["defaults"]["custom"]
         if "FieldConfig" in schema(panel["type"])["definitions"]:
-            found += errors(panel["type"], "FieldConfig", panel["fieldConfig"]["defaults"]["custom"])
+            found += errors(panel["type"], "FieldConfig", custom)
+        elif custom:
+            found.append(f"{panel['type']} has no custom fields")
     return found
 
 
@@ -60,7 +63,8 @@ def test_it_is_a_dashboard_by_grafanas_own_closed_schema():
         (("panels", 1, "gridPos", "h"), "8"),
         (("panels", 1, "targets", 0, "expression"), "up"),
         (("panels", 1, "options", "graphMod"), "area"),
-        (("panels", 3, "fieldConfig", "defaults", "custom", "fill"), 1),
+        (("panels", -1, "fieldConfig", "defaults", "custom", "fill"), 1),
+        (("panels", 1, "fieldConfig", "defaults", "custom", "fill"), 1),
         (("panels", 0, "panel"), []),
         (("templating", "list", 0, "type"), "datasources"),
         (("style",), "dark"),

@@ -2,7 +2,8 @@
 
 The model knows what matters here: each revision has its own pods; a new revision starts beside the old one; requests move
 when the new one is ready; a revision that no request reaches is scaled to nothing, whatever its minimum; a pod that asks
-for a GPU that another has waits. It is no cluster: what it leaves out, it does not test.
+for a GPU that another has waits; the SinkBinding sets its variables in a service that it finds, which makes a revision, and
+in one that is applied later on the way in. It is no cluster: what it leaves out, it does not test.
 """
 
 import json
@@ -24,10 +25,10 @@ class Cluster:
 
     def __init__(self, gpus=1):
         self.gpus = gpus
-        self.revisions = []  # dictionaries: name, gpu, digest, pod: None, "pending", "ready" or "ending"
+        self.revisions = []  # dictionaries: name, gpu, image, sink, pod: None, "pending", "ready" or "ending"
         self.serving = None
-        self.generation = 0
         self.spec = None
+        self.binding_ready_in = 3  # moments: the broker needs an address first
         self.served = []  # which revision answered, at each moment
 
     def kubectl(self, *arguments):
@@ -35,39 +36,40 @@ class Cluster:
             [main] = [each for each in services(build(Path(arguments[2]))) if each["metadata"]["name"] == SERVICE]
             if main["spec"] != self.spec:
                 self.spec = main["spec"]
-                self.generation += 1
-                container = main["spec"]["template"]["spec"]["containers"][0]
-                gpu = "nvidia.com/gpu" in container["resources"]["limits"]
-                self.revisions.append(
-                    {
-                        "name": f"{SERVICE}-{self.generation:05}",
-                        "gpu": gpu,
-                        "image": container["image"],
-                        "pod": "pending",
-                    }
-                )
+                self.revise()
             return ""
+        if "sinkbindings" in arguments[1]:
+            return self.answer(self.binding_ready_in == 0, "BrokerUnknown", 1)
         if arguments[1] == "pods":
             pods = [each for each in self.revisions if each["pod"]]
             label = "serving.knative.dev/revision"
             items = [{"metadata": {"name": f"{each['name']}-0", "labels": {label: each["name"]}}} for each in pods]
             return json.dumps({"items": items})
-        if not self.revisions:
-            return ""
         newest = self.revisions[-1]
-        ready = {
-            "type": "Ready",
-            "status": str(self.serving is newest),
-            "reason": "RevisionMissing",
-            "message": "no node",
-        }
-        status = {
-            "observedGeneration": self.generation,
-            "latestCreatedRevisionName": newest["name"],
-            "latestReadyRevisionName": self.serving and self.serving["name"],
-            "conditions": [ready],
-        }
-        return json.dumps({"metadata": {"generation": self.generation}, "status": status})
+        return self.answer(
+            self.serving is newest,
+            "RevisionMissing",
+            len(self.revisions),
+            latestCreatedRevisionName=newest["name"],
+            latestReadyRevisionName=self.serving and self.serving["name"],
+        )
+
+    def answer(self, ready, reason, generation, **status):
+        condition = {"type": "Ready", "status": str(ready), "reason": reason, "message": "no node"}
+        status |= {"observedGeneration": generation, "conditions": [condition]}
+        return json.dumps({"metadata": {"generation": generation}, "status": status})
+
+    def revise(self):
+        container = self.spec["template"]["spec"]["containers"][0]
+        self.revisions.append(
+            {
+                "name": f"{SERVICE}-{len(self.revisions) + 1:05}",
+                "gpu": "nvidia.com/gpu" in container["resources"]["limits"],
+                "image": container["image"],
+                "sink": self.binding_ready_in == 0,
+                "pod": "pending",
+            }
+        )
 
     def pause(self, seconds):
         for each in self.revisions:
@@ -83,6 +85,9 @@ class Cluster:
         for each in self.revisions:
             if each["pod"] == "ready" and each is not self.serving and each is not newest:
                 each["pod"] = "ending"
+        self.binding_ready_in = max(0, self.binding_ready_in - 1)
+        if self.binding_ready_in == 0 and not newest["sink"]:
+            self.revise()
         self.served.append(self.serving and self.serving["pod"] == "ready" and self.serving["name"])
 
 
@@ -97,14 +102,34 @@ def release(tree):
     return publish
 
 
+def test_applied_alone_the_first_revision_keeps_the_gpu_from_the_one_with_a_sink(tree, release):
+    cluster = Cluster()
+    release("a")
+
+    with pytest.raises(Stuck, match="no node"):
+        apply("studio", cluster.kubectl, cluster.pause, tree)
+
+    assert not cluster.serving["sink"]
+
+
 def test_applied_alone_a_new_revision_never_gets_the_one_gpu(tree, release):
     cluster = Cluster()
     release("a")
-    apply("studio", cluster.kubectl, cluster.pause, tree)
+    deploy("studio", cluster.kubectl, cluster.pause, tree)
     release("b")
 
     with pytest.raises(Stuck, match="no node"):
         apply("studio", cluster.kubectl, cluster.pause, tree)
+
+
+def test_the_first_deployment_ends_on_the_gpu_with_a_sink(tree, release):
+    cluster = Cluster()
+    release("a")
+
+    deploy("studio", cluster.kubectl, cluster.pause, tree)
+
+    assert cluster.serving["gpu"]
+    assert cluster.serving["sink"]
 
 
 def test_the_handover_brings_the_new_revision_to_the_gpu_and_somebody_always_answers(tree, release):
@@ -122,15 +147,6 @@ def test_the_handover_brings_the_new_revision_to_the_gpu_and_somebody_always_ans
     assert [each["pod"] for each in cluster.revisions if each["gpu"]][:-1] == [None]
 
 
-def test_the_first_deployment_needs_no_handover(tree, release):
-    cluster = Cluster()
-    release("a")
-
-    deploy("studio", cluster.kubectl, cluster.pause, tree)
-
-    assert [each["gpu"] for each in cluster.revisions] == [True]
-
-
 def test_other_overlays_are_applied_at_once(tree, release):
     cluster = Cluster(gpus=0)
     for letter in "ab":
@@ -138,7 +154,7 @@ def test_other_overlays_are_applied_at_once(tree, release):
         deploy("pro", cluster.kubectl, cluster.pause, tree)
 
     assert cluster.serving["image"] == PUSHED + "b" * 64
-    assert len(cluster.revisions) == 2
+    assert cluster.serving["sink"]
 
 
 def test_what_never_becomes_ready_is_said_with_the_clusters_own_reason(tree, release):
