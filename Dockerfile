@@ -2,7 +2,6 @@
 # A Debian image with Python 3.11 and its venv module. Pin it where images are built for others: BASE_IMAGE=…@sha256:…
 ARG BASE_IMAGE=python:3.11-slim-bookworm
 
-# hadolint ignore=DL3006
 FROM ${BASE_IMAGE} AS build
 # cpu, or cuda: the same torch, a tenth or all of its size.
 ARG VARIANT=cpu
@@ -27,7 +26,6 @@ COPY src src
 # The lock has setuptools in it: the build fetches nothing.
 RUN tools/bin/python -m pip --python /opt/venv install --no-cache-dir --no-deps --no-build-isolation .
 
-# hadolint ignore=DL3006
 FROM ${BASE_IMAGE}
 COPY --from=build /opt/venv /opt/venv
 COPY models /app/models

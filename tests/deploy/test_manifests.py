@@ -3,6 +3,7 @@
 import pytest
 
 from tools.contract import AWAITED, OVERLAYS
+from tools.manifests import app
 from tools.manifests.app import paths
 from tools.manifests.build import ROOT, BuildFailed, build
 from tools.manifests.check import check
@@ -26,6 +27,20 @@ def test_what_is_awaited_is_not_there_yet():
 def test_a_service_with_events_counts_them_under_the_names_that_alerts_read():
     if "/events" in paths():
         assert series.AWAITED == ()
+
+
+def test_what_the_service_replies_is_declared_and_not_let_in_again(client, built):
+    """Asked of the service itself: an event as the trigger delivers it."""
+    if "/events" not in paths():
+        pytest.xfail("the service has no POST /events yet")
+    [trigger] = of(built["pro"], "Trigger")
+    wanted, uri = trigger["spec"]["filter"]["attributes"]["type"], trigger["spec"]["subscriber"]["uri"]
+    event = {"ce-id": "1", "ce-source": "/test", "ce-specversion": "1.0", "ce-type": wanted}
+
+    reply = client.post(uri, json={"question": "?", "context": {"steps": {"a": []}}}, headers=event)
+
+    answered = reply.headers.get("ce-type") or reply.json()["type"]
+    assert answered in {app.declared_type(each) for each in of(built["pro"], "EventType")} - {wanted}
 
 
 def edit(objects, kind, name, path, value):

@@ -187,8 +187,8 @@ def engine_alerts() -> list[Rule]:
             "AgentReasoningGpuMissing",
             # Not a number: the models are on a GPU that no longer answers. Pending: no node has one to give.
             f"max by (job, pod) ({s.GPU_UTILIZATION}{{{s.JOB}}} != {s.GPU_UTILIZATION}{{{s.JOB}}})"
-            f' or max by (namespace, pod) ({s.POD_PENDING}{{{s.OURS}, pod=~"agent-reasoning-.*", phase="Pending"}} == 1'
-            f' and on (namespace, pod) kube_pod_container_resource_requests{{{s.OURS}, resource="nvidia_com_gpu"}} > 0)',
+            f' or max by (namespace, pod) ({s.POD_PHASE}{{{s.OURS}, pod=~"agent-reasoning-.*", phase="Pending"}} == 1'
+            f' and on (namespace, pod) {s.POD_REQUESTS}{{{s.OURS}, resource="nvidia_com_gpu"}} > 0)',
             "10m",
             "critical",
             "{{ $labels.pod }} should have a GPU, and has none",

@@ -40,7 +40,8 @@ INVOCATION = "kn_serving_invocation_duration_seconds"
 PODS_DESIRED = "kn_revision_pods_desired"
 CONCURRENCY = "kn_revision_concurrency_stable"
 DISPATCH = "kn_eventing_dispatch_duration_seconds"
-POD_PENDING = "kube_pod_status_phase"
+POD_PHASE = "kube_pod_status_phase"
+POD_REQUESTS = "kube_pod_container_resource_requests"
 
 JOB = f'job="{SERVICE}"'
 SINK_JOB = f'job="{DEAD_LETTERS}"'
