@@ -3,7 +3,15 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 PORT ?= 8080
 
-.PHONY: install run-dev test test-full check bench bench-events
+# Where images go, and what builds them: docker, podman or buildah. VARIANT: cpu, or cuda (for the studio overlay).
+REGISTRY ?= localhost:5001
+ENGINE ?= docker
+VARIANT ?= cpu
+TAG ?= $(shell git describe --always --dirty 2>/dev/null || echo dev)
+IMAGE = $(REGISTRY)/agent-reasoning$(if $(filter cuda,$(VARIANT)),-cuda)
+
+.PHONY: install run-dev test test-full check bench bench-events validate manifests dashboards build push image-local lock \
+        programs deploy-studio deploy-pro deploy-local
 
 install: .venv/installed
 
@@ -35,6 +43,59 @@ bench: install
 bench-events: install
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m benchmarks.events --json benchmarks/results/events.json
 
-# With the tests that need programs from outside Python; it installs those programs (none so far).
-test-full: check
+# With the tests that need programs from outside Python; it installs those programs.
+test-full: check programs
 	RUN_EXTERNAL=1 $(BIN)/pytest
+
+programs:
+	@command -v prometheus >/dev/null && command -v promtool >/dev/null || \
+	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends prometheus; }
+
+# The manifests: does every overlay build, and would a cluster take it and serve with it?
+validate: install
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/python -m tools.observe --check
+	$(BIN)/python -m tools.manifests
+
+# What would be applied, as YAML in build/manifests.
+manifests: install
+	$(BIN)/python -m tools.manifests --write build/manifests
+
+# The Grafana dashboard and the Prometheus rules, written into the base.
+dashboards: install
+	$(BIN)/python -m tools.observe
+
+build:
+	$(ENGINE) build $(BUILD_FLAGS) --build-arg VARIANT=$(VARIANT) -t $(IMAGE):$(TAG) .
+
+# Pushes, and writes the image's digest into the overlays (k8s/kustomize/images): commit that.
+push: install build
+	mkdir -p build
+ifeq ($(ENGINE),docker)
+	docker push $(IMAGE):$(TAG)
+	docker inspect --format '{{index .RepoDigests 0}}' $(IMAGE):$(TAG) | sed 's/.*@//' > build/digest
+else
+	$(ENGINE) push $(PUSH_FLAGS) --digestfile build/digest $(IMAGE):$(TAG)
+endif
+	$(BIN)/python -m tools.release $(VARIANT) $(IMAGE)@$$(cat build/digest)
+
+deploy-studio deploy-pro deploy-local: deploy-%: install
+	$(BIN)/python -m tools.manifests --published $*
+	$(BIN)/python -m tools.deploy $*
+
+# Builds the image without an engine or a registry and starts it read-only; root, and Debian's buildah and debootstrap.
+image-local: install
+	@command -v buildah >/dev/null && command -v debootstrap >/dev/null || \
+	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends buildah debootstrap; }
+	$(BIN)/python -m tools.image_local
+
+# requirements.lock, after a change of requirements.txt or constraints.txt.
+lock: install
+	$(PYTHON) -m venv build/lock && build/lock/bin/pip install --quiet uv==0.13.9
+	{ sed -n '/^#/p;/^[^#]/q' requirements.lock; \
+	  build/lock/bin/uv pip compile requirements.txt -c constraints.txt --generate-hashes --no-header --no-annotate --quiet \
+	    --no-emit-package torch --python-version 3.11 --python-platform x86_64-manylinux_2_28; } > build/resolved.lock
+	# What torch alone needs goes with its build, for CPU or CUDA, and is not among the constraints.
+	awk -F== 'function same(name) { gsub(/[_.]/, "-", name); return tolower(name) } \
+	  FILENAME != ARGV[ARGC - 1] { pinned[same($$1)]; next } /^[^ ]/ { keep = /^#/ || same($$1) in pinned } keep' \
+	  constraints.txt requirements-dev.txt build/resolved.lock > requirements.lock

@@ -41,6 +41,14 @@ def serve() -> None:
     run()
 
 
+@main.command("dead-letters")
+def dead_letters() -> None:
+    """Run the sink for events that could not be delivered; HOST, PORT, LOG_LEVEL and LOG_FORMAT configure it."""
+    from agent_reasoning.commands.dead_letters import serve as run
+
+    run()
+
+
 @main.command()
 @click.argument("file", type=click.File("rb"))
 @click.option("--task", help="A task by name; else it is found from the content.")

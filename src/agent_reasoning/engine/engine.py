@@ -73,7 +73,7 @@ class Engine:
     ) -> None:
         self._models = {model.task: ModelSlots(model, slots) for model in models}
         self._inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
-        self._max_queue = max_queue
+        self.max_queue = max_queue
         self._observe = observe
         self._clock = clock
         self._entry = threading.Lock()
@@ -137,8 +137,8 @@ class Engine:
 
     def check_room(self) -> None:
         """Raises Overloaded where `submit` would: before anything is spent on a request that will be refused."""
-        if self._waiting >= self._max_queue:
-            raise Overloaded(f"{self._max_queue} requests are waiting; try again shortly.")
+        if self._waiting >= self.max_queue:
+            raise Overloaded(f"{self.max_queue} requests are waiting; try again shortly.")
 
     @property
     def waiting(self) -> int:

@@ -1,0 +1,1 @@
+"""What builds, checks and describes the deployment; nothing of it is part of the service."""
