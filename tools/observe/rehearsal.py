@@ -212,7 +212,7 @@ class Load:
             self.sent += 1
             if 0.3 <= chance < 0.302:
                 post(self._stage.sink, body, {"ce-knativeerrorcode": "503"})
-            elif chance > 0.8:  # as a trigger delivers it
+            elif rng.random() < 0.2:  # as a trigger delivers it
                 event = {
                     "ce-specversion": "1.0",
                     "ce-id": str(uuid.uuid4()),
