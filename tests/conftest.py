@@ -48,5 +48,5 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def live():
     """The URL of a real server, a process of its own."""
-    with serving() as (_, url):
+    with serving(LOG_LEVEL="error") as (_, url):  # nobody reads the log, and a pipe that is full stops who writes to it
         yield url
