@@ -33,7 +33,7 @@ def main():
     arguments = parser.parse_args()
     throughput = measure(arguments.turns)
     print(json.dumps(throughput, indent=1))
-    plan = Plan(arguments.requests, arguments.ends, arguments.scale, arguments.seed)
+    plan = Plan(arguments.requests, arguments.ends, arguments.scale, seed=arguments.seed)
     outcome = asyncio.run(deliver(plan))
     print(json.dumps(outcome.figures, indent=1))
     for words in outcome.wrong[:20]:

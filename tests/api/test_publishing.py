@@ -1,18 +1,23 @@
 """Results that go to a sink: those of direct calls, and of events where EVENTS_MODE is publish. Sinks are real servers."""
 
+import asyncio
 import json
 import socket
 import time
+from dataclasses import replace
 
 import pytest
 import stamina
 import trustme
 
+from agent_reasoning.api.app import create_app
+from agent_reasoning.api.cloudevents import read_binary
+from agent_reasoning.api.events import EventOptions
 from agent_reasoning.api.outlet import SinkRefused, may_retry
 from agent_reasoning.errors import Overloaded
 from agent_reasoning.service.reason import ReasoningService
 from agent_reasoning.service.sink import Sink
-from tests.api.messages import COMPLETED, DATA, FAILED, binary, metric, serving_events, structured
+from tests.api.messages import COMPLETED, DATA, FAILED, binary, headers_of, metric, serving_events, structured
 from tests.delivery.sinks import RecordingSink, dead_address, listening
 from tests.live import free_port
 
@@ -218,3 +223,22 @@ def test_in_publish_mode_what_goes_wrong_after_the_202_is_told_and_may_be_asked_
 
     assert [headers["ce-type"] for headers, _ in sink.accepted] == [FAILED, COMPLETED]
     assert json.loads(sink.accepted[0][1])["type"].endswith("model-missing")
+
+
+def test_in_publish_mode_what_was_accepted_is_solved_though_a_signal_comes_before_it_began(registry, models):
+    sink, service = RecordingSink(), ReasoningService(registry, models)
+
+    async def run(url):
+        app = create_app(service, options=EventOptions(mode="publish", sink=Sink(url)))
+        async with app.router.lifespan_context(app):
+            headers = [(name.encode(), value.encode()) for name, value in headers_of().items()]
+            app.state.events.accept(replace(read_binary(headers), data=json.dumps(DATA).encode()))
+            service.draining = True
+            while app.state.events.running:
+                await asyncio.sleep(0.001)  # polls a condition
+            await app.state.events.flush(60)
+
+    with listening(sink) as url:
+        asyncio.run(run(url))
+
+    assert [headers["ce-type"] for headers, _ in sink.accepted] == [COMPLETED]

@@ -28,6 +28,7 @@ class Plan:
     """How often the service ends, by kill -9; every third time by SIGTERM."""
     scale: float
     """Of the broker's waits."""
+    retries: int = 10
     seed: int = 0
     dropped: float = 0.03
     failing: float = 0.05
@@ -65,7 +66,7 @@ async def deliver(plan: Plan) -> Outcome:
         async with httpx2.AsyncClient(timeout=30.0, limits=limits) as client:
             line = Line(client, f"{service.url}/events", rng, plan.dropped)
             consumer = Consumer(rng, failing=plan.failing, slow=plan.slow, lost=plan.lost)
-            broker = Broker(Policy(scale=plan.scale))
+            broker = Broker(Policy(plan.retries, scale=plan.scale))
             broker.triggers = [Trigger("service", REQUESTED, line)]
             broker.triggers += [Trigger(kind, kind, consumer) for kind in RESULTS]
             ending = asyncio.ensure_future(end_at_random(plan, rng, service, consumer))

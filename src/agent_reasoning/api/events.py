@@ -125,13 +125,13 @@ class Events:
         self.outlet.check_room(self.running)
         self.results.begin(key, partial(self._publish, event, self.outlet))
 
-    async def _answer(self, event: Event) -> HTTPMessage:
+    async def _answer(self, event: Event, *, admitted: bool = False) -> HTTPMessage:
         cause = cause_of(event)
         structlog.contextvars.bind_contextvars(result_id=cause.result_id)  # of this task, which is the event's own
         request: ReasonRequest | None = None
         try:
             request = validate(ReasonRequest, event.json(), InvalidRequest, "request")
-            return completed(await self.service.reason(request, cause.result_id), cause)
+            return completed(await self.service.reason(request, cause.result_id, admitted=admitted), cause)
         except ReasoningError as error:
             if request is None:
                 self.service.metrics.failed("general", error.code)
@@ -141,7 +141,7 @@ class Events:
 
     async def _publish(self, event: Event, outlet: Outlet) -> HTTPMessage:
         try:
-            message = await self._answer(event)
+            message = await self._answer(event, admitted=True)
         except Exception as error:  # after the 202 nobody delivers the event again: whatever it was, it is told now
             if not isinstance(error, ReasoningError):
                 log.exception("event.unexpected")

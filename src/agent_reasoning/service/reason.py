@@ -100,9 +100,12 @@ class ReasoningService:
             raise NotReady("The service is draining; another replica will answer.")
         self._engine.check_room()
 
-    async def reason(self, request: ReasonRequest, request_id: str) -> ReasonResponse:
-        """Solve a request. Raises the errors of the package's tree; metrics count both ends."""
-        return await self._reason(request, request_id, None)
+    async def reason(self, request: ReasonRequest, request_id: str, *, admitted: bool = False) -> ReasonResponse:
+        """Solve a request. Raises the errors of the package's tree; metrics count both ends.
+
+        admitted: `check_open` has let it in before, and it has been promised; it is answered though the service drains.
+        """
+        return await self._reason(request, request_id, None, admitted=admitted)
 
     async def stream(self, request: ReasonRequest, request_id: str) -> AsyncGenerator[StreamedStep | ReasonResponse]:
         """The same, telling each step as it is judged; the response comes last. Closing the iterator takes the
@@ -121,13 +124,19 @@ class ReasoningService:
             answer.cancel()
 
     async def _reason(
-        self, request: ReasonRequest, request_id: str, tell: Callable[[StreamedStep], None] | None
+        self,
+        request: ReasonRequest,
+        request_id: str,
+        tell: Callable[[StreamedStep], None] | None,
+        *,
+        admitted: bool = False,
     ) -> ReasonResponse:
         task_type: str = request.task_type
         begun = time.perf_counter()
         self.running += 1
         try:
-            self.check_open()
+            if not admitted:
+                self.check_open()
             # To read, encode and arrange much takes milliseconds, which other requests would feel.
             run = at_once if is_small(request.context) else asyncio.to_thread
             prepared = await run(self.prepare, request)
