@@ -54,7 +54,7 @@ def test_each_failure_of_ours_has_its_series_before_it_first_happens(client):
 def test_availability_counts_what_http_calls_a_fault_of_the_server():
     from agent_reasoning.api.problems import TABLE
 
-    assert {kind.code for kind, (status, _) in TABLE.items() if status >= 500} | {"internal"} == set(OUR_FAULT)
+    assert {raised.code for raised, kind in TABLE.items() if kind.status >= 500} | {"internal"} == set(OUR_FAULT)
 
 
 def test_an_exemplar_leads_to_the_request_where_the_scraper_takes_exemplars(client):
