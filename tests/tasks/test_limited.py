@@ -174,3 +174,35 @@ def test_the_largest_is_read_and_bounded_in_time():
     )
 
     assert TASK.verify(graph, TASK.decode(graph, np.zeros(128, np.int64))).valid
+
+
+@pytest.mark.parametrize(
+    ("waves", "each", "at_once", "least"), [(2, 4, 3, 4), (16, 4, 3, 32), (12, 3, 2, 24), (1, 1, 1, 1)]
+)
+def test_between_waves_the_bounds_of_the_parts_add_up(waves, each, at_once, least):
+    needs = tuple(
+        tuple(range((wave - 1) * each, wave * each)) if wave else () for wave in range(waves) for _ in range(each)
+    )
+
+    of = Limits.of(needs, [1.0] * len(needs), at_once)
+
+    assert of.bound == least == of.done(of.by_critical_path())
+
+
+def test_times_are_told_exactly():
+    durations = {"a": 100000.125, "b": 300000.25, "c": 100000.375, "d": 999999.999}
+    graph = TASK.read(
+        {"steps": {"a": [], "b": ["a"], "c": ["b"], "d": ["c"]}, "max_parallel": 1, "durations": durations}
+    )
+
+    words = TASK.describe(graph, TASK.baseline(graph))
+
+    assert "done after 1500000.749 units of time." in words
+    assert "At 500000.75: d" in words
+    assert "Nothing can be done sooner than 1500000.749." in words
+
+
+def test_a_limit_that_nobody_set_is_not_told():
+    graph = TASK.read({"steps": {"a": [], "b": ["a"]}, "durations": {"a": 2}})
+
+    assert TASK.describe(graph, TASK.baseline(graph)).startswith("2 steps: done after 3 units of time.")

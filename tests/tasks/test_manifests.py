@@ -5,6 +5,7 @@ import pytest
 from agent_reasoning.errors import InvalidContext
 from agent_reasoning.tasks.dependencies import read_dependencies
 from agent_reasoning.tasks.rollout import Rollout
+from agent_reasoning.tasks.services import read_services
 
 WAVE, HOOK = "argocd.argoproj.io/sync-wave", "argocd.argoproj.io/hook"
 HELM, WEIGHT = "helm.sh/hook", "helm.sh/hook-weight"
@@ -124,10 +125,34 @@ def test_only_hooks_that_never_run_in_a_rollout_are_no_steps():
 def test_thousands_of_objects_in_two_waves_are_refused_before_they_are_multiplied():
     documents = [thing(f"a{number}", **{WAVE: str(number % 2)}) for number in range(5_000)]
 
-    with pytest.raises(InvalidContext, match="5000 objects in waves; at most 1000"):
+    with pytest.raises(InvalidContext, match="There are 5000 objects; at most 128"):
         read_dependencies({"documents": documents})
-    with pytest.raises(InvalidContext, match="There are 900 steps; at most 128"):
-        read_dependencies({"documents": documents[:900]})
+
+
+@pytest.mark.parametrize(
+    ("documents", "words"),
+    [
+        ([thing("a", **{WAVE: "1"}), {"kind": "Job", "metadata": {"annotations": {WAVE: "3"}}}], "needs a name"),
+        ([thing("a", **{WAVE: "1"}), "junk"], "objects.1"),
+        ([thing("a", **{WAVE: "1"}), {"kind": "Job", "metadata": None}], "objects.1.metadata"),
+        ([{"kind": "Kustomization", "metadata": {"name": "a"}}, {"kind": "Kustomization"}], "objects.1.metadata"),
+        ([{"kind": "Kustomization", "metadata": {}}], "needs a name"),
+    ],
+)
+def test_nothing_is_silently_left_out(documents, words):
+    with pytest.raises(InvalidContext, match=words):
+        read_dependencies({"documents": documents})
+
+
+def test_the_order_of_a_sync_is_no_need_of_a_service():
+    with pytest.raises(InvalidContext, match="does not say which of them fails without which"):
+        read_services({"documents": [thing("a"), thing("b", **{WAVE: "1"})]})
+
+
+@pytest.mark.parametrize("other", [{"services": {"b": []}}, {"documents": []}, {"items": []}])
+def test_steps_given_twice_are_refused(other):
+    with pytest.raises(InvalidContext, match="given twice, as steps and as "):
+        read_dependencies({"steps": {"a": []}} | other)
 
 
 def test_objects_without_any_order_are_no_rollout():

@@ -15,6 +15,7 @@ from agent_reasoning.client.exceptions import (
     InvalidContext,
     InvalidRequest,
     MalformedBody,
+    MalformedEvent,
     ModelMissing,
     NotFound,
     NotReady,
@@ -23,12 +24,14 @@ from agent_reasoning.client.exceptions import (
     PublishFailed,
     RateLimited,
     ReceiverClosed,
+    ResultTooLarge,
     ServiceError,
     ServiceUnreachable,
     StreamBroken,
     UnexpectedReply,
     UnknownTask,
     UnmappableContext,
+    UnsupportedFormat,
 )
 from agent_reasoning.client.receiver import Receiver
 from agent_reasoning.client.retries import Retry
@@ -51,6 +54,7 @@ __all__ = [
     "InvalidContext",
     "InvalidRequest",
     "MalformedBody",
+    "MalformedEvent",
     "ModelMissing",
     "NotFound",
     "NotReady",
@@ -62,6 +66,7 @@ __all__ = [
     "Receiver",
     "ReceiverClosed",
     "Result",
+    "ResultTooLarge",
     "Retry",
     "ServiceError",
     "ServiceUnreachable",
@@ -69,4 +74,5 @@ __all__ = [
     "UnexpectedReply",
     "UnknownTask",
     "UnmappableContext",
+    "UnsupportedFormat",
 ]

@@ -2,8 +2,9 @@
 
 ReasoningError (agent_reasoning.errors)
 ├── ServiceError              the service said no: `code`, `status`, `request_id`, `retry_after`, `fields`
-│   ├── InvalidRequest, MalformedBody, BodyTooLarge, BodyTooSlow, UnknownTask, UnmappableContext, AmbiguousContext,
-│   │   InvalidContext, NotVerified, RateLimited, Overloaded, NotReady, ModelMissing, DeadlineExceeded, EngineFailed:
+│   ├── InvalidRequest, MalformedBody, BodyTooLarge, BodyTooSlow, MalformedEvent, UnsupportedFormat, UnknownTask,
+│   │   UnmappableContext, AmbiguousContext, InvalidContext, NotVerified, ResultTooLarge, RateLimited, Overloaded, NotReady,
+│   │   ModelMissing, DeadlineExceeded, EngineFailed:
 │   │                         each also the class of that name in agent_reasoning.errors
 │   ├── InternalError         the service failed in a way that it does not explain
 │   ├── NotFound              there is no such thing at the service
@@ -47,6 +48,14 @@ class BodyTooSlow(InvalidRequest, errors.BodyTooSlow):
     pass
 
 
+class MalformedEvent(InvalidRequest, errors.MalformedEvent):
+    pass
+
+
+class UnsupportedFormat(InvalidRequest, errors.UnsupportedFormat):
+    pass
+
+
 class UnknownTask(ServiceError, errors.UnknownTask):
     pass
 
@@ -64,6 +73,10 @@ class InvalidContext(ServiceError, errors.InvalidContext):
 
 
 class NotVerified(ServiceError, errors.NotVerified):
+    pass
+
+
+class ResultTooLarge(ServiceError, errors.ResultTooLarge):
     pass
 
 
@@ -144,8 +157,8 @@ class ClientMisconfigured(ConfigurationError):
 REFUSALS: dict[str, type[ServiceError]] = {
     kind.code: kind
     for kind in (
-        InvalidRequest, MalformedBody, BodyTooLarge, BodyTooSlow, UnknownTask, UnmappableContext, AmbiguousContext,
-        InvalidContext, NotVerified, RateLimited, Overloaded, NotReady, ModelMissing, DeadlineExceeded, EngineFailed,
-        InternalError, NotFound,
+        InvalidRequest, MalformedBody, BodyTooLarge, BodyTooSlow, MalformedEvent, UnsupportedFormat, UnknownTask,
+        UnmappableContext, AmbiguousContext, InvalidContext, NotVerified, ResultTooLarge, RateLimited, Overloaded, NotReady,
+        ModelMissing, DeadlineExceeded, EngineFailed, InternalError, NotFound,
     )
 }  # fmt: skip

@@ -84,9 +84,12 @@ def lists_services(context: Mapping[str, Any]) -> bool:
 
 def read_dependencies(context: Mapping[str, Any]) -> DependencyGraph:
     """Raises InvalidContext for anything that is no acyclic graph of 1 to MAX_STEPS uniquely named steps."""
+    given = [field for field in ("steps", "services", "documents", "items") if field in context]
+    if len(given) > 1:
+        raise InvalidContext(f"The steps are given twice, as {' and as '.join(given)}: one is enough.")
     if lists_services(context):
         context = {"steps" if field == "services" else field: value for field, value in context.items()}
-    graph = build_graph(own_steps(context) if "steps" in context else read_manifests(context))
+    graph = build_graph(own_steps(context) if "steps" in context else read_manifests(context, MAX_STEPS))
     limits = _as(_OfLimits, context)
     return replace(graph, limits=_limits(graph, limits.max_parallel, limits.durations))
 

@@ -97,12 +97,12 @@ def solution(limits: Limits, names: Sequence[str], starts: Sequence[int]) -> Sol
 def describe(limits: Limits, names: Sequence[str], solution: Solution) -> str:
     even = {duration * limits.unit for duration in limits.durations} == {THOUSANDTHS}
     one, several = ("wave", "waves") if even else ("unit of time", "units of time")
-    total = solution["total"]
-    lines = [
-        f"{len(names)} steps, at most {limits.at_once} at a time: done after {total:g} {one if total == 1 else several}."
-    ]
+    starts = {name: limits.in_our_unit(start) for name, start in solution["starts"].items()}
+    total = limits.in_words(limits.in_our_unit(solution["total"]))
+    most = f", at most {limits.at_once} at a time" if limits.at_once < len(names) else ""
+    lines = [f"{len(names)} step{'s'[: len(names) > 1]}{most}: done after {total} {one if total == '1' else several}."]
     for number, wave in enumerate(solution["waves"], 1):
-        when = f"Wave {number}" if even else f"At {solution['starts'][wave[0]]:g}"
+        when = f"Wave {number}" if even else f"At {limits.in_words(starts[wave[0]])}"
         lines.append(f"{when}: {', '.join(wave)}")
-    lines.append(f"Nothing can be done sooner than {limits.in_callers_unit(limits.bound):g}.")
+    lines.append(f"Nothing can be done sooner than {limits.in_words(limits.bound)}.")
     return "\n".join(lines)

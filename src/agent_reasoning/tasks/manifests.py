@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from itertools import groupby
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from agent_reasoning.errors import InvalidContext
 from agent_reasoning.tasks.naming import Name
@@ -33,8 +33,6 @@ HELM_PHASES = {
     ),
 }
 
-MAX_ORDERED = 1_000  # objects in waves: each needs all of the wave before
-
 Pairs = list[tuple[str, list[str]]]  # (name, names it needs)
 
 
@@ -55,10 +53,16 @@ def _or_empty(value: Any) -> Any:
 
 
 class _Metadata(_Part):
-    name: Name = ""
-    generateName: Name = ""
+    name: Name | None = None
+    generateName: Name | None = None
     namespace: Name = "default"
     annotations: Annotated[dict[str, str], BeforeValidator(_or_empty)] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _is_named(self) -> "_Metadata":
+        if self.name is None and self.generateName is None:
+            raise ValueError("an object needs a name, or a generateName")
+        return self
 
 
 class _Reference(_Part):
@@ -79,16 +83,18 @@ class _Object(_Part):
 
     @property
     def identity(self) -> tuple[str, str, str]:
-        return self.kind, self.metadata.namespace, self.metadata.name or self.metadata.generateName
+        return self.kind, self.metadata.namespace, self.metadata.name or self.metadata.generateName or ""
 
 
 class _Objects(_Part):
     objects: list[_Object]
 
 
-def read_manifests(context: Mapping[str, Any]) -> Pairs:
-    """Raises InvalidContext."""
+def read_manifests(context: Mapping[str, Any], most: int, *, ordered: bool = True) -> Pairs:
+    """`most`: how many there may be, which is seen before each is looked at. `ordered`: whether an order that nothing needs
+    counts, as Argo CD's and Helm's do. Raises InvalidContext."""
     if "services" in context:
+        _count(context["services"], most, "services")
         return _compose(context)
     objects = ordered_objects(context)
     if objects is None:
@@ -97,8 +103,19 @@ def read_manifests(context: Mapping[str, Any]) -> Pairs:
             "(`kind: Kustomization` or `HelmRelease`), or objects with annotations of Argo CD or Helm "
             f"({SYNC_WAVE}, {ARGO_HOOK}, {HELM_HOOK})."
         )
+    _count(objects, most, "objects")
+    in_waves = any(map(_annotated, objects))
+    if in_waves and not ordered:
+        raise InvalidContext(
+            "The order that Argo CD or Helm brings objects in does not say which of them fails without which: give `services`."
+        )
     read = validate(_Objects, {"objects": objects}, InvalidContext, "context").objects
-    return _in_order(read) if any(map(_annotated, objects)) else _flux(read)
+    return _in_order(read) if in_waves else _flux(read)
+
+
+def _count(listed: Any, most: int, what: str) -> None:
+    if isinstance(listed, Mapping | list) and len(listed) > most:
+        raise InvalidContext(f"There are {len(listed)} {what}; at most {most} are allowed.")
 
 
 def _compose(context: Mapping[str, Any]) -> Pairs:
@@ -126,16 +143,20 @@ def ordered_objects(context: Mapping[str, Any]) -> list[Any] | None:
     for item in listed:
         nested = item.get("items") if isinstance(item, Mapping) else None
         objects.extend(nested if isinstance(nested, list) else [item])
-    objects = [item for item in objects if isinstance(item, Mapping) and isinstance(item.get("metadata"), Mapping)]
-    if not any(map(_annotated, objects)):
-        objects = [item for item in objects if item.get("kind") in FLUX_KINDS]
     # Kustomize's own kustomization.yaml has the same kind as Flux's: it orders nothing.
-    objects = [item for item in objects if not str(item.get("apiVersion", "")).startswith("kustomize.config.k8s.io/")]
+    objects = [item for item in objects if not _is_kustomizes_own(item)]
+    if not any(map(_annotated, objects)):  # then all of them count, and what is no object is refused
+        objects = [item for item in objects if isinstance(item, Mapping) and item.get("kind") in FLUX_KINDS]
     return objects or None
 
 
-def _annotated(item: Mapping[str, Any]) -> bool:
-    annotations = item["metadata"].get("annotations")
+def _is_kustomizes_own(item: Any) -> bool:
+    return isinstance(item, Mapping) and str(item.get("apiVersion", "")).startswith("kustomize.config.k8s.io/")
+
+
+def _annotated(item: Any) -> bool:
+    metadata = item.get("metadata") if isinstance(item, Mapping) else None
+    annotations = metadata.get("annotations") if isinstance(metadata, Mapping) else None
     return isinstance(annotations, Mapping) and any(
         name in annotations for name in (SYNC_WAVE, ARGO_HOOK, HELM_HOOK, HOOK_WEIGHT)
     )
@@ -175,8 +196,6 @@ def _in_order(objects: list[_Object]) -> Pairs:
     are taken as Argo CD takes them: its phases, the weight for the wave, and Argo's own where there are both. What has the same
     phase and wave may run at the same time (they go on to order it by kind and name).
     """
-    if len(objects) > MAX_ORDERED:
-        raise InvalidContext(f"There are {len(objects)} objects in waves; at most {MAX_ORDERED} are allowed.")
     labels = _labels(objects)
     placed = [(PHASES.index(phase), _wave(item), phase, item) for item in objects for phase in _phases(item)]
     times = Counter(item.identity for _, _, _, item in placed)

@@ -7,7 +7,7 @@ from typing import Any, TypeGuard
 from agent_reasoning.problem import Verdict
 from agent_reasoning.tasks.base import Solution
 from agent_reasoning.tasks.dependencies import DependencyGraph
-from agent_reasoning.tasks.schedule import THOUSANDTHS, Limits
+from agent_reasoning.tasks.schedule import THOUSANDTHS, Limits, exactly
 
 NEGLIGIBLE = 1e-6  # thousandths of the caller's unit
 
@@ -99,24 +99,22 @@ def _within(
     for name, needs in zip(names, graph.needs, strict=True):
         for need in (names[need] for need in needs):
             if begins[name] < ends[need]:
-                done = ends[need] / THOUSANDTHS
-                violations.append(f"{name} starts at {starts[name]:g}, but needs {need}, which is done at {done:g}.")
+                begin, done = exactly(begins[name]), exactly(ends[need])
+                violations.append(f"{name} starts at {begin}, but needs {need}, which is done at {done}.")
     if path and not violations and sum(lasting[name] for name in path) < _longest_chain(graph, begins, lasting):
         violations.append("There is a longer chain than the critical path.")
     times = sorted(set(begins.values()))
     for time in times:  # most run where one begins
         running = sum(begins[name] <= time < ends[name] for name in names)
         if running > limits.at_once:
-            violations.append(f"At {time / THOUSANDTHS:g} run {running} steps; at most {limits.at_once} may.")
+            violations.append(f"At {exactly(time)} run {running} steps; at most {limits.at_once} may.")
     total, one_by_one = max(ends.values()), sum(lasting.values())
     if _thousandths(solution.get("total")) != total:
-        violations.append(f"All is done at {total / THOUSANDTHS:g}, not at {solution.get('total')!r}.")
+        violations.append(f"All is done at {exactly(total)}, not at {solution.get('total')!r}.")
     if [sorted(wave) for wave in waves] != [sorted(name for name in names if begins[name] == time) for time in times]:
         violations.append("The waves are not the steps that start at the same time, in order.")
     if total > one_by_one:
-        violations.append(
-            f"It takes {total / THOUSANDTHS:g}; one step after the other would take {one_by_one / THOUSANDTHS:g}."
-        )
+        violations.append(f"It takes {exactly(total)}; one step after the other would take {exactly(one_by_one)}.")
     return Verdict(not violations, tuple(violations), total / THOUSANDTHS, bound=limits.in_callers_unit(limits.bound))
 
 

@@ -10,11 +10,17 @@ import heapq
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from math import gcd
 
 import numpy as np
 
 THOUSANDTHS = 1000  # callers' durations are read to three decimals
+
+
+def exactly(thousandths: int) -> str:
+    whole, part = divmod(thousandths, THOUSANDTHS)
+    return f"{whole}.{part:03}".rstrip("0").rstrip(".") if part else str(whole)
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,10 @@ class Limits:
 
     def in_callers_unit(self, time: int) -> float:
         return time * self.unit / THOUSANDTHS
+
+    def in_words(self, time: int) -> str:
+        """In the caller's unit, exactly."""
+        return exactly(time * self.unit)
 
     def in_our_unit(self, time: float) -> int:
         return round(time * THOUSANDTHS / self.unit)
@@ -94,9 +104,37 @@ class Limits:
 
     @cached_property
     def bound(self) -> int:
-        """No schedule is done sooner.
+        """No schedule is done sooner. Where all later steps need all earlier ones, as between waves, the parts add up."""
+        return sum(part.bound_of_part for part in self.parts)
 
-        For each chain before and after: between the two, the steps with at least such chains fill `at_once` lanes
+    @cached_property
+    def parts(self) -> tuple["Limits", ...]:
+        """The steps cut wherever each of those after needs, in the end, each of those before."""
+        ancestors = [0] * len(self.needs)
+        for step in self.order:
+            for need in self.needs[step]:
+                ancestors[step] |= ancestors[need] | 1 << need
+        order = sorted(self.order, key=lambda step: ancestors[step].bit_count())
+        needed_by_all = [-1] * (len(order) + 1)  # for each place in the order: what all steps from there on need
+        for place in range(len(order) - 1, -1, -1):
+            needed_by_all[place] = needed_by_all[place + 1] & ancestors[order[place]]
+        cuts, before = [0], 0
+        for place, step in enumerate(order[:-1], 1):
+            before |= 1 << step
+            if before & needed_by_all[place] == before:
+                cuts.append(place)
+        if len(cuts) == 1:
+            return (self,)
+        return tuple(self._part(sorted(order[one:other])) for one, other in pairwise([*cuts, len(order)]))
+
+    def _part(self, steps: list[int]) -> "Limits":
+        number = {step: place for place, step in enumerate(steps)}
+        needs = tuple(tuple(number[need] for need in self.needs[step] if need in number) for step in steps)
+        return Limits(needs, tuple(self.durations[step] for step in steps), self.at_once, self.unit)
+
+    @cached_property
+    def bound_of_part(self) -> int:
+        """For each chain before and after: between the two, the steps with at least such chains fill `at_once` lanes
         (Fernández and Bussell, 1973). With no chains that is the total over `at_once`; with one step the critical path.
         """
         durations, heads, tails = map(np.array, (self.durations, self.heads, self.tails))

@@ -75,7 +75,7 @@ def read_services(context: Mapping[str, Any]) -> ServiceGraph:
         services = validate(_OfServices, {"services": context["services"]}, InvalidContext, "context").services
         listed = [(name, *_split(name, needs)) for name, needs in services.items()]
     else:
-        listed = [(name, needs, []) for name, needs in read_manifests(context)]
+        listed = [(name, needs, []) for name, needs in read_manifests(context, MAX_SERVICES, ordered=False)]
     return build(listed)
 
 
