@@ -19,6 +19,7 @@ from agent_reasoning.client import (
     ModelMissing,
     NotReady,
     Overloaded,
+    PublishFailed,
     RateLimited,
     ReasoningClient,
     Retry,
