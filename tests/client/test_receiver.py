@@ -440,3 +440,79 @@ def test_the_receiver_leaves_the_programs_signals_alone():
 
     assert statuses == (204, 204)
     assert told == [signal.SIGTERM]
+
+
+# The same request again
+
+
+def again(url, count, **changes):
+    """Asks `count` times at once under the id q1, and delivers the same result when all of them wait."""
+
+    async def ask():
+        handled = []
+
+        async def handler(result):
+            handled.append(result.id)
+
+        async with (
+            AsyncReasoningClient(broker_url=url, timeout=30) as client,
+            client.receiver(0, LOOPBACK, handler) as receiver,
+            httpx2.AsyncClient() as http,
+        ):
+            headers, body = binary(**changes)
+            early = await http.post(f"http://{LOOPBACK}:{receiver.port}", content=body, headers=headers)
+            asking = [
+                asyncio.create_task(client.publish_and_wait("?", {}, event_id="q1", correlation_id="c1"))
+                for _ in range(count)
+            ]
+            while len(receiver.inbox._waiting.get("q1", [])) < count:
+                await asyncio.sleep(0.01)  # polls a condition
+            late = await http.post(f"http://{LOOPBACK}:{receiver.port}", content=body, headers=headers)
+            assert (early.status_code, late.status_code) == (204, 204)
+            async with asyncio.timeout(30):
+                return await asyncio.gather(*asking), handled
+
+    return asyncio.run(ask())
+
+
+@pytest.mark.parametrize("changes", [{}, {"causationid": None, "correlationid": "c1"}])
+def test_who_asks_again_after_the_answer_came_too_late_is_answered_by_the_duplicate(changes):
+    with scripted(Reply(202)) as (_, url):
+        [answer], handled = again(url, 1, **changes)
+
+    assert answer.solution == RESPONSE["solution"]
+    assert handled == ["r1"]
+
+
+@pytest.mark.parametrize("changes", [{}, {"causationid": None, "correlationid": "c1"}])
+def test_all_who_ask_under_one_id_are_answered(changes):
+    with scripted(Reply(202)) as (_, url):
+        answers, handled = again(url, 3, **changes)
+
+    assert [answer.solution for answer in answers] == [RESPONSE["solution"]] * 3
+    assert handled == ["r1"]
+
+
+def test_who_gives_up_leaves_the_others_of_the_same_id_waiting():
+    async def ask(url):
+        async with (
+            AsyncReasoningClient(broker_url=url, timeout=30) as client,
+            client.receiver(0, LOOPBACK) as receiver,
+            httpx2.AsyncClient() as http,
+        ):
+            first, second = (asyncio.create_task(client.publish_and_wait("?", {}, event_id="q1")) for _ in range(2))
+            while len(receiver.inbox._waiting.get("q1", [])) < 2:
+                await asyncio.sleep(0.01)  # polls a condition
+            first.cancel()
+            await asyncio.wait([first])
+            headers, body = binary()
+            await http.post(f"http://{LOOPBACK}:{receiver.port}", content=body, headers=headers)
+            answer = await second
+            return first.cancelled(), answer, receiver.inbox._waiting
+
+    with scripted(Reply(202)) as (_, url):
+        cancelled, answer, left = asyncio.run(ask(url))
+
+    assert cancelled
+    assert answer.solution == RESPONSE["solution"]
+    assert left == {}

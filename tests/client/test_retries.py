@@ -19,6 +19,7 @@ from agent_reasoning.client import (
     ModelMissing,
     NotReady,
     Overloaded,
+    PublishFailed,
     RateLimited,
     ReasoningClient,
     Retry,
@@ -361,3 +362,36 @@ def test_a_name_that_does_not_resolve_is_unreachable(monkeypatch):
 
     with ReasoningClient("http://reasoning.invalid", retry=SOON) as client, pytest.raises(ServiceUnreachable):
         client.health()
+
+
+@pytest.mark.parametrize("call", ["reason", "health", "publish"])
+def test_what_cannot_be_reached_is_named_without_its_password_and_query(call):
+    address = f"127.0.0.1:{free_port()}"
+    url = f"http://us3r:s3cret@{address}/in?token=t0ken"
+    calls = {
+        "reason": lambda client: client.reason("?", {}),
+        "health": lambda client: client.health(),
+        "publish": lambda client: client.publish("?", {}),
+    }
+
+    with (
+        ReasoningClient(f"http://us3r:s3cret@{address}", broker_url=url, retry=SOON) as client,
+        pytest.raises((ServiceUnreachable, PublishFailed), match=f"http://{address}") as raised,
+    ):
+        calls[call](client)
+
+    assert not [secret for secret in ("us3r", "s3cret", "t0ken") if secret in str(raised.value)]
+
+
+@pytest.mark.parametrize("reply", [Reply(418), Silent()])
+@pytest.mark.parametrize("call", ["models", "publish"])
+def test_who_answers_badly_or_not_is_named_without_its_password_and_query(reply, call):
+    with scripted(reply) as (_, url):
+        secretive = url.replace("//", "//us3r:s3cret@")
+        with (
+            ReasoningClient(secretive, broker_url=f"{secretive}/in?token=t0ken", retry=SOON, timeout=0.3) as client,
+            pytest.raises((UnexpectedReply, CallTimedOut, PublishFailed), match=url) as raised,
+        ):
+            client.models() if call == "models" else client.publish("?", {})
+
+    assert not [secret for secret in ("us3r", "s3cret", "t0ken") if secret in str(raised.value)]

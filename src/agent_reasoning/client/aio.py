@@ -19,7 +19,7 @@ from agent_reasoning.client.receiver import Receiver, receiving
 from agent_reasoning.client.replies import parsed, refusal, streamed, unexpected
 from agent_reasoning.client.requests import Options, request_body, to_json
 from agent_reasoning.client.retries import Retry, may_succeed_later, persist, timed_out, unreachable
-from agent_reasoning.client.settings import checked_url, read_settings
+from agent_reasoning.client.settings import checked_url, read_settings, shown_url
 from agent_reasoning.schemas import Health, ModelSummary, ReasonResponse, StreamedStep, TaskDetail, TaskSummary
 
 CONNECT_SECONDS = 5.0
@@ -241,7 +241,7 @@ class AsyncReasoningClient:
             may_succeed_later,
             retry=self._retry,
             deadline=deadline,
-            late=lambda: timed_out(self._timeout, self.base_url + path, request_id),
+            late=lambda: timed_out(self._timeout, shown_url(self.base_url) + path, request_id),
         )
 
     async def _send(
@@ -261,7 +261,7 @@ class AsyncReasoningClient:
                 finally:
                     await response.aclose()
         except httpx2.DecodingError as error:
-            raise UnexpectedReply(f"{url} answered what cannot be decoded: {error}.") from error
+            raise UnexpectedReply(f"{shown_url(url)} answered what cannot be decoded: {error}.") from error
         except httpx2.RequestError as error:
             raise unreachable(url, error, request_id) from error
         return response
@@ -275,7 +275,7 @@ class AsyncReasoningClient:
             async with asyncio.timeout_at(deadline):
                 return await anext(events, None)
         except TimeoutError:
-            raise timed_out(self._timeout, f"The stream from {self.base_url}", request_id) from None
+            raise timed_out(self._timeout, f"The stream from {shown_url(self.base_url)}", request_id) from None
         except httpx2.RequestError as error:
             raise broken(str(error) or type(error).__name__, request_id) from error
 
@@ -285,7 +285,7 @@ class AsyncReasoningClient:
             async with asyncio.timeout(self._timeout):
                 response = await self._send("GET", path, None, request_id)
         except TimeoutError:
-            raise timed_out(self._timeout, self.base_url + path, request_id) from None
+            raise timed_out(self._timeout, shown_url(self.base_url) + path, request_id) from None
         if response.is_success or response.status_code == 503:  # which is an answer to this question
             return parsed(HEALTH, response)
         raise refusal(response)

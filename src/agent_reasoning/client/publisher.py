@@ -12,7 +12,7 @@ from agent_reasoning.client.exceptions import CallTimedOut, ClientMisconfigured,
 from agent_reasoning.client.replies import SHOWN, retry_after
 from agent_reasoning.client.requests import to_json
 from agent_reasoning.client.retries import Retry, may_be_taken_later, persist
-from agent_reasoning.client.settings import ClientSettings, checked_url, trust
+from agent_reasoning.client.settings import ClientSettings, checked_url, shown_url, trust
 
 CONNECT_SECONDS = 5.0
 
@@ -41,18 +41,19 @@ class Publisher:
     async def send(self, event: CloudEvent, body: dict[str, Any], timeout_seconds: float) -> None:
         """Until the broker has taken it. Raises PublishFailed, CallTimedOut, ClientMisconfigured, InvalidRequest."""
         url, content, headers = self.check(), to_json(body), binary_headers(event)
+        shown = shown_url(url)
 
         async def attempt() -> None:
             try:
                 response = await self._http.post(url, content=content, headers=headers)
             except httpx2.RequestError as error:
-                raise failed(event, f"{url} cannot be reached: {str(error) or type(error).__name__}") from error
+                raise failed(event, f"{shown} cannot be reached: {str(error) or type(error).__name__}") from error
             if not response.is_success:
                 said = " ".join(response.text.split())[:SHOWN]
-                raise failed(event, f"the broker at {url} answered {response.status_code}: {said}", response)
+                raise failed(event, f"the broker at {shown} answered {response.status_code}: {said}", response)
 
         def late() -> CallTimedOut:
-            return CallTimedOut(f"The broker at {url} did not take event {event.get_id()} in {timeout_seconds:g} s.")
+            return CallTimedOut(f"The broker at {shown} did not take event {event.get_id()} in {timeout_seconds:g} s.")
 
         deadline = asyncio.get_running_loop().time() + timeout_seconds
         await persist(attempt, may_be_taken_later, retry=self._retry, deadline=deadline, late=late)

@@ -8,6 +8,7 @@ import httpx2
 from pydantic import TypeAdapter, ValidationError
 
 from agent_reasoning.client.exceptions import REFUSALS, ServiceError, UnexpectedReply
+from agent_reasoning.client.settings import shown_url
 from agent_reasoning.schemas import ProblemDetails, ReasonResponse, StreamedStep
 
 TYPE_PREFIX = "urn:agent-reasoning:problem:"
@@ -52,7 +53,7 @@ def failure(
 
 def unexpected(response: httpx2.Response, why: str) -> UnexpectedReply:
     shown = " ".join(response.text.split())[:SHOWN] or "an empty body"
-    error = UnexpectedReply(f"{response.url} answered {response.status_code}, {why}: {shown}")
+    error = UnexpectedReply(f"{shown_url(response.url)} answered {response.status_code}, {why}: {shown}")
     error.status = response.status_code
     error.request_id = response.headers.get("x-request-id")
     error.retry_after = retry_after(response.headers)

@@ -17,6 +17,7 @@ from agent_reasoning.client.exceptions import (
     ServiceUnreachable,
     UnexpectedReply,
 )
+from agent_reasoning.client.settings import shown_url
 
 Result = TypeVar("Result")
 
@@ -105,6 +106,6 @@ def timed_out(seconds: float, what: str, request_id: str | None = None) -> CallT
 
 
 def unreachable(url: httpx2.URL | str, cause: Exception, request_id: str | None = None) -> ServiceUnreachable:
-    error = ServiceUnreachable(f"{url} cannot be reached: {str(cause) or type(cause).__name__}.")
+    error = ServiceUnreachable(f"{shown_url(url)} cannot be reached: {str(cause) or type(cause).__name__}.")
     error.request_id = request_id
     return error

@@ -62,8 +62,13 @@ def checked_url(url: str, what: str) -> str:
     except (httpx2.InvalidURL, TypeError):
         raise ClientMisconfigured(f"{what} is {url!r}, which is no URL.") from None
     if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise ClientMisconfigured(f"{what} is {url!r}; it has to begin with http:// or https:// and a host.")
+        raise ClientMisconfigured(f"{what} is {shown_url(url)!r}; it has to begin with http:// or https:// and a host.")
     return url.rstrip("/")
+
+
+def shown_url(url: httpx2.URL | str) -> str:
+    """`url` for an error's text, which ends up in logs: without user, password and query, where secrets are kept."""
+    return str(httpx2.URL(url).copy_with(userinfo=b"", query=None, fragment=None))
 
 
 def trust(ca_certs: str | None) -> ssl.SSLContext | Literal[True]:

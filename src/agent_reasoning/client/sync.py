@@ -2,14 +2,16 @@
 
 import asyncio
 import threading
+import weakref
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
-from anyio.from_thread import BlockingPortal, start_blocking_portal
+from anyio.from_thread import BlockingPortal
 
 from agent_reasoning.client.aio import TIMEOUT_SECONDS, AsyncReasoningClient
+from agent_reasoning.client.background import Background
 from agent_reasoning.client.events import Result
 from agent_reasoning.client.receiver import Receiver
 from agent_reasoning.client.requests import Options
@@ -48,8 +50,8 @@ class ReasoningClient:
         )
         self.base_url = self._client.base_url
         self._lock = threading.Lock()
-        self._open = ExitStack()
-        self._portal: BlockingPortal | None = None
+        self._background: Background | None = None
+        self._abandoned: weakref.finalize[[], ReasoningClient] | None = None
         self._closed = False
 
     def __enter__(self) -> Self:
@@ -64,9 +66,10 @@ class ReasoningClient:
         """Give the connections and the thread back. Calls after it raise RuntimeError."""
         with self._lock:
             closed, self._closed = self._closed, True
-        if not closed and self._portal is not None:
-            self._portal.call(self._client.aclose)
-            self._open.close()
+        if closed or self._background is None or self._abandoned is None:
+            return
+        self._abandoned.detach()
+        self._background.close()
 
     def reason(
         self, question: str, context: Mapping[str, Any] | None = None, **options: Unpack[Options]
@@ -162,9 +165,11 @@ class ReasoningClient:
         with self._lock:
             if self._closed:
                 raise RuntimeError("This client has been closed.")
-            if self._portal is None:
-                self._portal = self._open.enter_context(start_blocking_portal("asyncio", name="reasoning-client"))
-            return self._portal
+            if self._background is None:
+                self._background = Background("reasoning-client", self._client.aclose)
+                # For who does not close it: when it is collected, or when the program ends.
+                self._abandoned = weakref.finalize(self, self._background.abandon)
+            return self._background.portal
 
     def _call(self, function: Callable[[], Awaitable[T]]) -> T:
         future = self._running().start_task_soon(function)
