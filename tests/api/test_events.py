@@ -18,6 +18,7 @@ from tests.api.messages import (
     FAILED,
     MAX_BODY,
     REQUESTED,
+    STRUCTURED,
     binary,
     headers_of,
     metric,
@@ -299,3 +300,18 @@ def test_the_path_of_a_page_stays_free(client):
     assert client.get("/").status_code == 405
     assert client.get("/events").headers["allow"] == "POST"
     assert CORE["type"] == REQUESTED
+
+
+@pytest.mark.parametrize("attribute", ["id", "source", "subject", "correlationid"])
+def test_half_of_a_surrogate_pair_is_refused_and_no_fault_of_ours(client, attribute):
+    members = CORE | {"data": DATA, attribute: "\ud800"}
+
+    reply = client.post("/events", content=json.dumps(members).encode(), headers={"content-type": STRUCTURED})
+
+    assert reply.status_code == (400 if attribute in ("id", "source") else 200)
+    if reply.status_code == 200:
+        assert reply.headers["ce-type"] == FAILED
+
+
+def test_a_trailing_slash_is_no_redirect(client):
+    assert binary(client, path="/events/").status_code == 200

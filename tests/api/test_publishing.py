@@ -6,20 +6,23 @@ import socket
 import time
 from dataclasses import replace
 
+import httpx2
 import pytest
 import stamina
 import trustme
+from cloudevents.core.bindings.http import HTTPMessage
+from starlette.responses import StreamingResponse
 
 from agent_reasoning.api.app import create_app
 from agent_reasoning.api.cloudevents import read_binary
-from agent_reasoning.api.events import EventOptions
+from agent_reasoning.api.events import EventOptions, held_bytes
 from agent_reasoning.api.outlet import SinkRefused, may_retry
 from agent_reasoning.errors import Overloaded
 from agent_reasoning.service.reason import ReasoningService
 from agent_reasoning.service.sink import Sink
 from tests.api.messages import COMPLETED, DATA, FAILED, binary, headers_of, metric, serving_events, structured
 from tests.delivery.sinks import RecordingSink, dead_address, listening
-from tests.live import free_port
+from tests.live import free_port, serving
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 STREAM = {"accept": "text/event-stream"}
@@ -242,3 +245,97 @@ def test_in_publish_mode_what_was_accepted_is_solved_though_a_signal_comes_befor
         asyncio.run(run(url))
 
     assert [headers["ce-type"] for headers, _ in sink.accepted] == [COMPLETED]
+
+
+def test_in_publish_mode_a_result_that_the_sink_refused_is_published_when_the_event_comes_again(registry, models):
+    sink = RecordingSink(statuses=[400])
+    with listening(sink) as url, serving_events(registry, models, sink=Sink(url), mode="publish") as client:
+        assert binary(client).status_code == 202
+        wait_until(lambda: metric(client, 'agent_reasoning_publications_total{outcome="refused"}'))
+        assert binary(client).status_code == 202
+        wait_until(lambda: sink.accepted)
+
+    (refused, accepted) = (headers["ce-id"] for headers, _ in sink.received)
+    assert refused == accepted
+
+
+def test_a_delivery_that_breaks_off_is_no_result(live_publishing):
+    """The broker delivers it again, whole; whoever drops duplicates must not have dropped that answer for this one."""
+    sink, url = live_publishing
+    host, port = url.removeprefix("http://").split(":")
+    body = json.dumps(DATA).encode()
+    lines = [f"{name}: {value}" for name, value in headers_of(id="cut").items()]
+    head = [
+        "POST /events HTTP/1.1",
+        f"host: {host}",
+        *lines,
+        "content-type: application/json",
+        f"content-length: {len(body)}",
+    ]
+    with socket.create_connection((host, int(port))) as connection:
+        connection.sendall("\r\n".join([*head, "", ""]).encode() + body[:10])
+
+    assert httpx2.post(f"{url}/events", json=DATA, headers=headers_of(id="cut")).status_code == 202
+    wait_until(lambda: sink.accepted)
+    assert [headers["ce-type"] for headers, _ in sink.accepted] == [COMPLETED]
+    wait_until(
+        lambda: (
+            'agent_reasoning_events_in_total{mode="binary",outcome="retry"} 1.0' in httpx2.get(f"{url}/metrics").text
+        )
+    )
+    assert len(sink.received) == 1
+
+
+@pytest.fixture
+def live_publishing():
+    sink = RecordingSink()
+    with listening(sink) as sink_url, serving(K_SINK=sink_url, EVENTS_MODE="publish", LOG_LEVEL="error") as (_, url):
+        yield sink, url
+
+
+class Endless:
+    """A sink that accepts, and does not come to the end of its answer while the test runs."""
+
+    def __init__(self):
+        self.over = False
+
+    async def answer(self, request):
+        await request.body()
+
+        async def chunks():
+            while not self.over:
+                yield b"x"
+                await asyncio.sleep(0.01)
+
+        return StreamingResponse(chunks(), 202)
+
+
+def test_an_answer_without_end_is_not_read(registry, models):
+    sink = Endless()
+    with listening(sink) as url, serving_events(registry, models, sink=Sink(url)) as client:
+        try:
+            client.post("/reason", json=DATA)
+            wait_until(lambda: metric(client, 'agent_reasoning_publications_total{outcome="delivered"}'))
+        finally:
+            sink.over = True
+
+
+def test_the_sink_s_credentials_stay_out_of_the_log():
+    sink = RecordingSink()
+    with listening(sink) as sink_url:
+        address = sink_url.replace("//", "//user:hunter2@") + "?token=sekrit"
+        with serving(KNATIVE_BROKER_URL=address, LOG_LEVEL="debug") as (process, url):
+            httpx2.post(f"{url}/reason", json=DATA)
+            wait_until(lambda: sink.accepted)
+            process.terminate()
+            log = process.communicate(timeout=60)[1].decode()
+
+    assert "publisher" in log or "events.sink" in log
+    assert "hunter2" not in log
+    assert "sekrit" not in log
+
+
+def test_what_is_kept_is_counted_with_its_attributes():
+    small, large = (HTTPMessage({"ce-id": "1", "ce-subject": "s" * size}, b"") for size in (1, 2000))
+
+    assert held_bytes(large) - held_bytes(small) >= 2 * 1999

@@ -28,7 +28,7 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
     except TimeoutError:
         raise BodyTooSlow(f"The body did not arrive within {READ_SECONDS:.0f} seconds.") from None
     except ClientDisconnect:
-        raise MalformedBody("The body ended early.") from None
+        raise BodyTooSlow("The body ended before all of it had arrived.") from None  # it may come whole the next time
     return bytes(body)
 
 

@@ -29,7 +29,8 @@ MEDIA_TYPE = "application/cloudevents"
 REQUIRED = {"specversion", "id", "source", "type"}
 MAX_ATTRIBUTE_BYTES = 2048  # as a header; a result repeats five of them and must stay below 64 KiB
 JSON_TYPE = re.compile(r"\s*(application|text)/([\w.-]+\+)?json\s*(;.*)?", re.IGNORECASE)
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # no attribute may hold them (CloudEvents 1.0.2, "Type System")
+# No attribute may hold control characters, or half of a surrogate pair (CloudEvents 1.0.2, "Type System").
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 Headers = Iterable[tuple[bytes, bytes]]
 

@@ -74,14 +74,18 @@ class EventOptions:
     publish_retry_seconds: float = 300.0
 
 
+def held_bytes(message: HTTPMessage) -> int:
+    """What keeping a result costs, with the key that it is found by and Python's share, generously."""
+    headers = sum(len(name) + 2 * len(value) + 200 for name, value in message.headers.items())
+    return len(message.body) + 3 * headers + 4096
+
+
 class Events:
     """What lives as long as the application: results by event, and the way to the sink."""
 
     def __init__(self, service: ReasoningService, options: EventOptions) -> None:
         self.service, self.options = service, options
-        self.results: Once[HTTPMessage] = Once(
-            options.dedup_seconds, options.dedup_max_bytes, lambda message: len(message.body) + 2048
-        )
+        self.results: Once[HTTPMessage] = Once(options.dedup_seconds, options.dedup_max_bytes, held_bytes)
         self.outlet: Outlet | None = None
         if options.emit and options.sink is not None:
             self.outlet = Outlet(
@@ -148,7 +152,8 @@ class Events:
             cause = cause_of(event)
             outlet.accept(failed(describe(error, cause.result_id), cause, *_told(None)))
             raise
-        outlet.accept(message)
+        # What did not arrive is published again when the event comes again.
+        outlet.accept(message, partial(self.results.forget, (event.source, event.id)))
         return message
 
 
@@ -157,6 +162,7 @@ def _told(request: ReasonRequest | None) -> tuple[str, str | None]:
 
 
 @router.post("/", include_in_schema=False)
+@router.post("/events/", include_in_schema=False)  # brokers follow no redirects
 @router.post("/events", tags=["events"], **DESCRIBED)
 async def deliver(request: Request) -> Response:
     """Solve a problem that comes as a CloudEvent of type `io.homelab.reasoning.requested`, in binary or structured mode.
@@ -189,7 +195,11 @@ async def deliver(request: Request) -> Response:
     except Exception as error:
         if not isinstance(error, ReasoningError):
             log.exception("event.unexpected")
-        response, outcome = _refused(request, events, error, structured_body)
+        try:
+            response, outcome = _refused(request, events, error, structured_body)
+        except Exception:  # of the telling, which must not become a fault that brokers deliver to us for ever
+            log.exception("event.unexpected")
+            response, outcome = Response(status_code=RETRY_STATUS, headers={"retry-after": "1"}), "retry"
     events.service.metrics.events_in.labels(mode, outcome).inc()
     return response
 

@@ -1,8 +1,10 @@
 """Publishing results to the sink over HTTP."""
 
+import asyncio
 import re
 import ssl
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache, partial
 from urllib.parse import quote
 
@@ -21,8 +23,14 @@ from agent_reasoning.service.sink import Sink
 ATTEMPT_SECONDS = 10.0
 TRACEPARENT = re.compile(r"[\da-f]{2}-[\da-f]{32}-[\da-f]{16}-[\da-f]{2}")
 
-Draft = Callable[[], HTTPMessage]
-"""A result that becomes an event when it is sent: not on the time of who waits for an answer."""
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A result that becomes an event when it is sent: not on the time of who waits for an answer."""
+
+    message: Callable[[], HTTPMessage]
+    undelivered: Callable[[], None] = lambda: None
+    """Called where it is given up."""
 
 
 class SinkRefused(Exception):
@@ -37,7 +45,7 @@ def may_retry(error: Exception) -> bool:
     """What Knative's own senders try again: no answer, 404, 408, 409, 429, 5xx (eventing, pkg/kncloudevents/retries.go)."""
     if isinstance(error, SinkRefused):
         return error.status >= 500 or error.status in (404, 408, 409, 429)
-    return isinstance(error, httpx2.TransportError)
+    return isinstance(error, httpx2.TransportError | TimeoutError)
 
 
 class Outlet:
@@ -47,7 +55,12 @@ class Outlet:
         self._sink, self._metrics = sink, metrics
         self._extensions = {f"ce-{name}": quote(value) for name, value in sink.extensions.items()}
         self.publisher: Publisher[Draft] = Publisher(
-            self._send, may_retry, count=self._count, limit=limit, retry_seconds=retry_seconds
+            self._send,
+            may_retry,
+            count=self._count,
+            give_up=lambda draft: draft.undelivered(),
+            limit=limit,
+            retry_seconds=retry_seconds,
         )
         metrics.publisher_depth.set_function(lambda: self.publisher.depth)
 
@@ -67,14 +80,14 @@ class Outlet:
         if self.publisher.depth + promised >= self.publisher.limit:
             raise Overloaded(f"{self.publisher.depth} results wait for the sink already.")
 
-    def accept(self, message: HTTPMessage) -> None:
+    def accept(self, message: HTTPMessage, undelivered: Callable[[], None] = lambda: None) -> None:
         """For an event that was accepted when there was room."""
-        self.publisher.accept(lambda: message)
+        self.publisher.accept(Draft(lambda: message, undelivered))
 
     def answered(self, request: Request, response: ReasonResponse) -> None:
         """Publish the answer to a direct call."""
         cause = cause_of_call(response.request_id, traced(request))
-        self.publisher.offer(cache(partial(completed, response, cause)))
+        self.publisher.offer(Draft(cache(partial(completed, response, cause))))
 
     def refused(self, request: Request, body: ReasonRequest, error: ReasoningError) -> None:
         """Publish that a direct call cannot succeed; what may succeed later is the caller's to try again."""
@@ -82,15 +95,18 @@ class Outlet:
             return
         request_id = request.scope["request_id"]
         details, cause = describe(error, request_id), cause_of_call(request_id, traced(request))
-        self.publisher.offer(cache(partial(failed, details, cause, body.task_type, body.conversation_id)))
+        self.publisher.offer(Draft(cache(partial(failed, details, cause, body.task_type, body.conversation_id))))
 
     async def _send(self, draft: Draft) -> None:
-        message = draft()
-        response = await self._client.post(
-            self._sink.url, content=message.body, headers={**message.headers, **self._extensions}
-        )
-        if not response.is_success:
-            raise SinkRefused(response.status_code)
+        message = draft.message()
+        headers = {**message.headers, **self._extensions}
+        # The status is all that counts: a body without end is not read.
+        async with (
+            asyncio.timeout(ATTEMPT_SECONDS),
+            self._client.stream("POST", self._sink.url, content=message.body, headers=headers) as response,
+        ):
+            if not response.is_success:
+                raise SinkRefused(response.status_code)
         kind = "failed" if message.headers["ce-type"] == EVENT_FAILED else "completed"
         self._metrics.events_out.labels(kind, "publication").inc()
 

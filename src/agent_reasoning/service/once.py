@@ -39,6 +39,10 @@ class Once(Generic[Result]):
         """What asking for this key would meet."""
         return "kept" if key in self._kept else "running" if key in self._running else "begun"
 
+    def forget(self, key: Hashable) -> None:
+        """Begin anew when it is asked for again."""
+        self._kept.pop(key, None)
+
     async def result(self, key: Hashable, work: Callable[[], Awaitable[Result]]) -> Result:
         """The key's result; raises what the work raises. Cancelling who waits does not cancel the work."""
         try:

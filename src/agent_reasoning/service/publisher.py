@@ -24,7 +24,8 @@ class Publisher(Generic[Item]):
 
     `send` raises where an item did not arrive; `may_retry` says of what it raised whether trying again can help. `count` is
     told of each item how it ended: `delivered`; `refused` (trying again cannot help); `given-up` (`retry_seconds` of trying
-    did not); `dropped` (the queue was full); `lost` (the process ended).
+    did not); `dropped` (the queue was full); `lost` (the process ended). `give_up` is called with each item that was refused
+    or given up.
     """
 
     def __init__(
@@ -33,11 +34,12 @@ class Publisher(Generic[Item]):
         may_retry: Callable[[Exception], bool],
         *,
         count: Callable[[Outcome], None] = lambda outcome: None,
+        give_up: Callable[[Item], None] = lambda item: None,
         limit: int = 1000,
         retry_seconds: float = 300.0,
         longest_wait_seconds: float = 10.0,
     ) -> None:
-        self._send, self._may_retry, self._count = send, may_retry, count
+        self._send, self._may_retry, self._count, self._give_up = send, may_retry, count, give_up
         self.limit = limit
         self._retry_seconds = retry_seconds
         self._wait, self._jitter = longest_wait_seconds, JITTER_SECONDS
@@ -113,6 +115,7 @@ class Publisher(Generic[Item]):
             outcome: Outcome = "given-up" if self._may_retry(error) else "refused"
             log.error("publisher.undelivered", outcome=outcome, reason=repr(error)[:300])
             self._count(outcome)
+            self._give_up(item)
             return
         self._count("delivered")
         if self._failing:

@@ -9,7 +9,10 @@ from urllib.parse import urlsplit
 from agent_reasoning.errors import ConfigurationError
 
 # Attributes that every event has; an override of one would make it another event.
-FIXED = {"id", "source", "type", "specversion", "time", "subject", "datacontenttype", "dataschema", "data"}
+FIXED = {
+    "id", "source", "type", "specversion", "time", "subject", "datacontenttype", "dataschema", "data",
+    "traceparent", "tracestate", "correlationid", "replyid", "causationid", "tasktype", "verified", "conversationid",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,7 @@ def read_sink(
     except ValueError:
         usable = False
     if not usable or re.search(r"[\s\x00-\x1f\x7f]", url):
-        raise ConfigurationError(f"{name}={url!r} is no http or https address.")
+        raise ConfigurationError(f"{name} is no http or https address: {re.sub('//[^/]*@', '//…@', url)!r}.")
     return Sink(url, _extensions(k_ce_overrides), _certificates(k_ca_certs))
 
 
@@ -55,12 +58,17 @@ def _extensions(text: str | None) -> dict[str, str]:
     except (ValueError, AttributeError):
         raise ConfigurationError('K_CE_OVERRIDES must be JSON like {"extensions": {"name": "value"}}.') from None
     for name, value in pairs:
-        if not re.fullmatch(r"[a-z0-9]+", name) or name in FIXED or not isinstance(value, str) or not value:
+        if not re.fullmatch(r"[a-z0-9]+", name) or name in FIXED or not isinstance(value, str) or not _is_text(value):
             raise ConfigurationError(
                 f"K_CE_OVERRIDES: {name!r} cannot be set to {value!r}; extensions have names of lower-case letters and"
                 " digits, none of an event's own attributes, and values of text."
             )
     return extensions
+
+
+def _is_text(value: str) -> bool:
+    """Some, and none of it half of a surrogate pair, which no header could hold."""
+    return bool(value) and not re.search("[\ud800-\udfff]", value)
 
 
 def _certificates(pem: str | None) -> str | None:
