@@ -34,6 +34,9 @@ class ProblemSpec:
     candidate_features: tuple[str, ...] = ()
     relations: tuple[RelationSpec, ...] = ()
     groups: tuple[str, ...] = ()
+    sums: tuple[str, ...] = ()
+    """Those of the candidate features that add up: a network is told, for each pair, what the cells that currently answer with
+    its candidate amount to, without it and with it. 1 is what a candidate can bear."""
     ties: tuple[str, ...] = ()
     """Those of the features that tell interchangeable parts apart. Encoded as zeros; each trajectory draws its own, one
     number a cell, or a candidate, so that nothing but chance decides between equals."""

@@ -213,3 +213,65 @@ def test_objects_with_argos_and_helms_annotations_are_a_rollout(client):
 
     assert body["solution"]["waves"] == [["migrate"], ["api"], ["web"]]
     assert (body["verified"], body["task"]) == (True, "rollout")
+
+
+def test_the_first_documented_request_is_answered(client):
+    """Its task_type is not its shape's, and its constraints are in nobody's form: both are said."""
+    request = {
+        "question": "How should I optimize my Kubernetes cluster?",
+        "context": {
+            "current_nodes": 10,
+            "workloads": [
+                {"name": "api", "cpu": 2, "memory": "4Gi", "replicas": 3},
+                {"name": "db", "cpu": 4, "memory": "16Gi"},
+            ],
+            "constraints": ["keep the database near the api"],
+        },
+        "task_type": "planning",
+    }
+
+    body = client.post("/reason", json=request).json()
+
+    assert (body["task"], body["task_type"], body["verified"]) == ("placement", "optimization", True)
+    assert "Asked as planning; the context is optimization (placement) and was solved as that." in body["answer"]
+    assert "keep the database near the api" in body["answer"]
+    assert body["solution"]["not_understood"]
+    assert set(body["solution"]["assignment"]) == {"api-1", "api-2", "api-3", "db"}
+
+
+@pytest.mark.parametrize("nodes", [{"nodes": 10}, {"current_nodes": 10}])
+def test_ten_nodes_and_nothing_to_place(client, nodes):
+    body = client.post(
+        "/reason", json={"question": "What can I release?", "context": {**nodes, "workloads": []}}
+    ).json()
+
+    assert (body["verified"], body["optimal"], body["objective"]) == (True, True, 0.0)
+    assert "There is nothing to place: all 10 nodes can be released." in body["answer"]
+
+
+def test_a_placement_says_where_what_moves_and_how_full_it_gets(client):
+    node = {"cpu": 4, "memory": "8Gi"}
+    workloads = [
+        {"name": "db", "cpu": 2, "memory": "4Gi", "node": "a"},
+        {"name": "web", "cpu": 1, "memory": "1Gi", "node": "b"},
+    ]
+    context = {"nodes": [{"name": name, **node} for name in "abc"], "workloads": workloads}
+
+    body = client.post("/reason", json={"question": "Which nodes can be freed?", "context": context}).json()
+
+    assert (body["verified"], body["optimal"], body["objective"]) == (True, True, 1.0)
+    assert len(body["solution"]["moves"]) == 1
+    assert body["solution"]["utilisation"]["after"]["cpu"] == {"of_nodes_in_use": 75.0, "of_fullest_node": 75.0}
+
+
+def test_what_fits_nowhere_is_named_with_the_reason(client):
+    context = {
+        "nodes": [{"name": "a", "cpu": 2, "memory": "4Gi"}],
+        "workloads": [{"name": "big", "cpu": 3, "memory": "1Gi"}],
+    }
+
+    response = client.post("/reason", json={"question": "Where?", "context": context})
+
+    assert response.status_code == 422
+    assert "big" in response.json()["detail"]
+    assert "cpu" in response.json()["detail"]

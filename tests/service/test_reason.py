@@ -46,8 +46,11 @@ class Cheapest:
     def matches(self, context):
         return "cheapest_of" in context
 
-    def read(self, context):
+    def read(self, context, question=""):
         return tuple(context["cheapest_of"])
+
+    def complete(self, instance, solution):
+        return solution
 
     def encode(self, instance):
         prices = np.array(instance, np.float32).reshape(1, -1, 1)

@@ -26,6 +26,7 @@ from agent_reasoning.networks.structured import StructuredConfig
 from agent_reasoning.tasks import Task, TaskInfo, builtin_tasks
 from agent_reasoning.training import loop
 from agent_reasoning.training.labels.sudoku import HELD_OUT, PuzzleFile
+from agent_reasoning.training.prefetch import prefetched
 from agent_reasoning.training.stream import draw_batch
 
 MINUTES = 15.0  # of a run where nobody says otherwise
@@ -61,7 +62,8 @@ def train(
     with stopping_on_signals() as stopped, TrainingProgress(console) as progress:
         console.print(f"{task}: {count}, saved to {path} every {config.save_seconds:.0f} s")
         draw = partial(draw_batch, chosen, config.batch_size, config.seed, source=file.draw if file else None)
-        loop.train(config, state, draw, state_path=path, observe=progress.observe, stopping=stopped.is_set)
+        with prefetched(draw) as ahead:
+            loop.train(config, state, ahead, state_path=path, observe=progress.observe, stopping=stopped.is_set)
     if stopped.is_set():
         console.print(f"Stopped and saved after {state.seconds / 60:.1f} minutes; `train {task} --resume` goes on.")
         raise SystemExit(130)

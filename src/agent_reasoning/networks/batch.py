@@ -129,6 +129,7 @@ class Pairs:
 
     present: Tensor  # (B, L, V) bool: this pair exists in the problem, answerable or not
     allowed: Tensor  # (B, L, V) bool: it may be answered
+    amounts: Tensor  # (B, L, V, S) the features that add up
 
     @property
     def cells(self) -> Tensor:
@@ -146,6 +147,7 @@ class ProblemBatch:
     candidate_features: Tensor  # (B, L, V, C)
     present: Tensor  # (B, L, V) bool: this pair exists in the problem, answerable or not
     allowed: Tensor  # (B, L, V) bool: it may be answered
+    amounts: Tensor  # (B, L, V, S) the features that add up
     relations: Links  # cell * (number of relations) + relation, to relation * L + cell
     sets: Links  # pair * C + channel, to set
     members: Links  # the same back: set to pair
@@ -236,6 +238,7 @@ def collate(
         candidate_features=torch.from_numpy(candidate_features),
         present=torch.from_numpy(present),
         allowed=torch.from_numpy(allowed),
+        amounts=torch.from_numpy(candidate_features[..., [spec.candidate_features.index(name) for name in spec.sums]]),
         relations=_links(along, rows, cells * len(spec.relations), shape.edges),
         sets=_links(inward, rows, sum(shape.sets), entries),
         members=_links(outward, rows, shape.pairs, entries),

@@ -176,6 +176,7 @@ class StructuredNetwork(nn.Module):
         # Two more than the task's own: whether the candidate is allowed, and how many its cell has.
         self.embed_candidate = nn.Linear(len(spec.candidate_features) + 2, D, bias=False)
         self.embed_answer = nn.Linear(1, D, bias=False)
+        self.embed_sums = nn.Linear(3 * len(spec.sums), D, bias=False) if spec.sums else None
         self.blocks = nn.ModuleList(MessageBlock(config) for _ in range(config.blocks))
         self.head = nn.Linear(D, 1, bias=False)
         self.q_cell = nn.Linear(D + 1, D)
@@ -232,8 +233,8 @@ class StructuredNetwork(nn.Module):
             x = self.embed(batch) if x is None else x
             wires = batch.wires() if wires is None else wires
         # The last answer is fed back: it is what a cell's neighbours would have to live with.
-        believed = self.answer_logits(carry.z_H, batch).softmax(-1).unsqueeze(-1).detach()
-        x = x + self.embed_answer(believed.to(x.dtype))
+        believed = self.answer_logits(carry.z_H, batch).softmax(-1).detach()
+        x = x + self._answered(believed.to(x.dtype), batch)
         z_H, z_L = carry.z_H, carry.z_L
         for cycle in range(self.config.H_cycles):
             # Earlier cycles only bring the state nearer the solution; on the graph they would multiply memory.
@@ -245,6 +246,18 @@ class StructuredNetwork(nn.Module):
         output = StructuredOutput(logits, self._believe(z_H, logits, batch, wires))
         return StructuredCarry(z_H.detach(), z_L.detach()), output
 
+    def _answered(self, answer: Tensor, batch: Pairs | ProblemBatch) -> Tensor:
+        """(B, L, V) -> (B, L, V, D): what this answer says of each pair, and what it adds up to for the pair's candidate:
+        the others, what they and this one would be, and by how much that is too much."""
+        told: Tensor = self.embed_answer(answer.unsqueeze(-1))
+        if self.embed_sums is None:
+            return told
+        mine = (answer * batch.allowed).unsqueeze(-1) * batch.amounts
+        others = mine.sum(1, keepdim=True) - mine
+        together = others + batch.amounts
+        sums: Tensor = self.embed_sums(torch.cat([others, together, F.relu(together - 1)], -1).to(told.dtype))
+        return told + sums
+
     def _update(self, h: Tensor, batch: Pairs | ProblemBatch, wires: Wires) -> Tensor:
         h = rms_norm(h)
         for block in self.blocks:
@@ -255,7 +268,7 @@ class StructuredNetwork(nn.Module):
         """(B,): is this whole answer right? One more application of the network, told the answer, lets every cell
         compare it with its neighbours' before the cells are judged, by their mean and by the worst."""
         answer = logits.detach().softmax(-1).to(z_H.dtype)
-        seen = self._update(z_H + self.embed_answer(answer.unsqueeze(-1)), batch, wires)
+        seen = self._update(z_H + self._answered(answer, batch), batch, wires)
         state = torch.einsum("blv,blvd->bld", answer, seen)
         doubt = 1 - answer.amax(-1, keepdim=True)
         cells = batch.cells.unsqueeze(-1)

@@ -49,7 +49,7 @@ def flatten(problems: ProblemBatch, embedded: Tensor, wires: Wires) -> tuple[Ten
     """All that a step reads beside the carry, in the order that it takes it. `embedded`: what `embed` gave."""
     links = (wires.sets, wires.members) if wires.relations is None else (wires.sets, wires.members, wires.relations)
     tables = [getattr(of, name) for of in links for name in LINKS]
-    return (embedded, problems.present, problems.allowed, *wires.kinds, *tables)
+    return (embedded, problems.present, problems.allowed, problems.amounts, *wires.kinds, *tables)
 
 
 class _Step(nn.Module):
@@ -61,11 +61,11 @@ class _Step(nn.Module):
         self.kinds = 1 + len(network.config.spec.groups)
 
     def forward(self, given: list[Tensor]) -> Stepped:
-        z_H, z_L, next_z_H, next_z_L, embedded, present, allowed, *rest = given
+        z_H, z_L, next_z_H, next_z_L, embedded, present, allowed, amounts, *rest = given
         kinds, tables = rest[: self.kinds], rest[self.kinds :]
         links = [FlatLinks(*tables[start : start + len(LINKS)]) for start in range(0, len(tables), len(LINKS))]
         wires = Wires(links[2] if len(links) > 2 else None, links[0], tuple(kinds), links[1])
-        carry, output = self.network.step(StructuredCarry(z_H, z_L), Pairs(present, allowed), embedded, wires)
+        carry, output = self.network.step(StructuredCarry(z_H, z_L), Pairs(present, allowed, amounts), embedded, wires)
         next_z_H.copy_(carry.z_H)
         next_z_L.copy_(carry.z_L)
         return output.logits.argmax(-1), output.q_halt_logits

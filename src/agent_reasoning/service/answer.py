@@ -40,9 +40,17 @@ def choose(prepared: Prepared, outcome: Outcome, *, allow_baseline: bool) -> Ans
     ours = Answer(prepared.task.decode(prepared.instance, found.choice), found.verdict, "model")
     solution = prepared.task.baseline(prepared.instance) if allow_baseline and not found.verdict.optimal else None
     if solution is None:
-        return ours
+        return _complete(prepared, ours)
     theirs = Answer(solution, prepared.task.verify(prepared.instance, solution), "baseline")
-    return theirs if _cost(theirs.verdict) < _cost(ours.verdict) else ours
+    return _complete(prepared, theirs if _cost(theirs.verdict) < _cost(ours.verdict) else ours)
+
+
+def _complete(prepared: Prepared, answer: Answer) -> Answer:
+    """With what goes with it, of which the verdict has to hold as well."""
+    solution = prepared.task.complete(prepared.instance, answer.solution)
+    if solution is answer.solution:
+        return answer
+    return Answer(solution, prepared.task.verify(prepared.instance, solution), answer.source)
 
 
 def _cost(verdict: Verdict) -> tuple[bool, float]:

@@ -181,7 +181,7 @@ class ReasoningService:
         if request.task_type not in ("general", task.info.task_type):
             asked, kind = request.task_type, task.info
             remarks.append(f"Asked as {asked}; the context is {kind.task_type} ({kind.name}) and was solved as that.")
-        instance = task.read(request.context)
+        instance = task.read(request.context, request.question)
         return Prepared(task, instance, task.encode(instance), tuple(remarks))
 
     def _model(self, task: Task[Any]) -> Model:

@@ -29,6 +29,9 @@ class Recipe:
     supervision_steps: int = 8
     """The most that a batch gets; each batch draws from 1 to this."""
     batch_size: int = 64
+    repeats: int = 1
+    """How often training sees each instance, some time apart and with other ties: where labels take longer to make than to
+    learn from."""
     max_steps: int = 16
     """The bundle's own limit of refinement steps."""
     noise: float = 0.3
@@ -69,8 +72,8 @@ class Task(Protocol[Instance]):
         """Whether a context has this task's shape. Looks at the shape only: contents are for `read`."""
         ...
 
-    def read(self, context: Mapping[str, Any]) -> Instance:
-        """Raises InvalidContext, naming what is wrong and where."""
+    def read(self, context: Mapping[str, Any], question: str = "") -> Instance:
+        """`question` picks the objective, where there are several. Raises InvalidContext, naming what is wrong and where."""
         ...
 
     def encode(self, instance: Instance) -> Problem: ...
@@ -82,6 +85,10 @@ class Task(Protocol[Instance]):
     def choice_of(self, instance: Instance, solution: Solution) -> Choice:
         """The choice that `decode` turns into this solution. Raises ValueError if there is none."""
         ...
+
+    def complete(self, instance: Instance, solution: Solution) -> Solution:
+        """With all that callers get beside what was searched for; asked for the answer alone. It is verified again."""
+        return solution
 
     def verify(self, instance: Instance, solution: Solution) -> Verdict:
         """Exact, and independent of encode, decode, generate and every network. Any solution gets a verdict."""
@@ -119,6 +126,8 @@ class Labelled(Generic[Instance]):
     """Other answers that are just as good. Training takes whichever is nearest to what the network says."""
     objective: float | None = None
     """The best that is known, where the choice, being coarser, may not reach it."""
+    alike: tuple[tuple[int, ...], ...] = ()
+    """Sets of candidates that are interchangeable: swap two in an answer, and it is as good."""
     kind: str = ""
     """What tells it from others of its size, where a task's problems are of several kinds."""
 

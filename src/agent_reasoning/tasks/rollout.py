@@ -55,7 +55,7 @@ class Rollout(Task[DependencyGraph]):
     def matches(self, context: Mapping[str, Any]) -> bool:
         return "alerts" not in context and looks_like_dependencies(context)
 
-    def read(self, context: Mapping[str, Any]) -> DependencyGraph:
+    def read(self, context: Mapping[str, Any], question: str = "") -> DependencyGraph:
         return read_dependencies(context)
 
     def encode(self, instance: DependencyGraph) -> Problem:

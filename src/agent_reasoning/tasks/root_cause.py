@@ -107,7 +107,7 @@ class RootCause(Task[Outage]):
     def matches(self, context: Mapping[str, Any]) -> bool:
         return "alerts" in context or "edges" in context or lists_services(context)
 
-    def read(self, context: Mapping[str, Any]) -> Outage:
+    def read(self, context: Mapping[str, Any], question: str = "") -> Outage:
         own = validate(_Own, context, InvalidContext, "context")
         _refuse_unknown_fields(context)
         if "alerts" not in context:

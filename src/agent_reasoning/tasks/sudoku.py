@@ -66,7 +66,7 @@ class Sudoku(Task[Puzzle]):
     def matches(self, context: Mapping[str, Any]) -> bool:
         return "puzzle" in context
 
-    def read(self, context: Mapping[str, Any]) -> Puzzle:
+    def read(self, context: Mapping[str, Any], question: str = "") -> Puzzle:
         puzzle = validate(SudokuContext, context, InvalidContext, "context").puzzle
         if isinstance(puzzle, str):
             givens = tuple(0 if character == "." else int(character) for character in puzzle)

@@ -144,7 +144,7 @@ def train(
                 group["lr"] = config.learning_rate * schedule(state.step, config.warmup_steps, done)
             with torch.autocast(device.type, torch.bfloat16, enabled=state.autocast):
                 carry, output = network.step(carry, problems)
-            loss = step_loss(output, labels, batch.judge)
+            loss = step_loss(output, labels, batch.judge, batch.alike)
             state.optimizer.zero_grad(set_to_none=True)
             loss.total.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(network.parameters(), config.clip_norm)

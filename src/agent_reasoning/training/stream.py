@@ -1,9 +1,9 @@
 """Batches of generated instances, with labels."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any
+from functools import lru_cache, partial
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -14,8 +14,11 @@ from agent_reasoning.networks.batch import ProblemBatch, collate, draw_ties
 from agent_reasoning.tasks import Labelled, Task, is_best, to_reach, verdict_on
 
 IGNORED = -100  # the label of a padded cell
+TRAINING = 3  # the third number of these instances' seeds; evaluation's are others
+KEPT = 48  # batches that may be shown again
 
 Judge = Callable[[NDArray[np.int64]], NDArray[np.bool_]]
+Alike = tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,8 @@ class LabelledBatch:
     labels: Tensor  # (B, K, L) int64: K answers that are equally good, some of them repeated; IGNORED for padded cells
     judge: Judge | None = None
     """(B, L) answers -> (B,) whether each is as good as a label: with an objective many others may be."""
+    alike: tuple[Alike, ...] = ()
+    """For each problem the sets of candidates that are interchangeable."""
 
 
 def collate_labelled(task: Task[Any], instances: list[Labelled[Any]]) -> LabelledBatch:
@@ -34,7 +39,8 @@ def collate_labelled(task: Task[Any], instances: list[Labelled[Any]]) -> Labelle
         labels[row, :, : len(item.choice)] = item.choice
         for number, choice in enumerate(item.alternatives, 1):
             labels[row, number, : len(choice)] = choice
-    return LabelledBatch(problems, torch.from_numpy(labels), partial(_as_good, task, instances))
+    judge = partial(_as_good, task, instances)
+    return LabelledBatch(problems, torch.from_numpy(labels), judge, tuple(item.alike for item in instances))
 
 
 def _as_good(task: Task[Any], instances: list[Labelled[Any]], choices: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -58,8 +64,24 @@ def draw_batch(task: Task[Any], batch_size: int, seed: int, number: int, source:
     Generated instances of a batch have one size, drawn from the task's training sizes: padding costs time.
     """
     rng = np.random.default_rng([seed, number])
+    repeats = task.info.recipe.repeats
+    batch = collate_labelled(
+        task, _instances(cast(Hashable, task), batch_size, seed, replayed(rng, number, repeats), source)
+    )
+    return replace(batch, problems=draw_ties(batch.problems, task.info.spec, [rng] * batch_size))
+
+
+def replayed(rng: np.random.Generator, number: int, repeats: int) -> int:
+    """Which instances batch `number` shows: every `repeats`-th new ones, the others some that were new not long ago."""
+    newest = number // repeats
+    if number % repeats == 0:
+        return newest
+    return newest - int(rng.integers(min(newest + 1, KEPT)))
+
+
+@lru_cache(2 * KEPT)
+def _instances(task: Any, batch_size: int, seed: int, index: int, source: Source | None) -> list[Labelled[Any]]:
+    rng = np.random.default_rng([seed, index, TRAINING])
     smallest, largest = task.info.training_sizes
     size = int(rng.integers(smallest, largest + 1))
-    items = [source(rng) if source else task.generate(rng, size) for _ in range(batch_size)]
-    batch = collate_labelled(task, items)
-    return replace(batch, problems=draw_ties(batch.problems, task.info.spec, [rng] * len(items)))
+    return [source(rng) if source else task.generate(rng, size) for _ in range(batch_size)]

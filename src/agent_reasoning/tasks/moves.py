@@ -1,0 +1,93 @@
+"""From where workloads run to where they shall: one move at a time, no node ever overdrawn by one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agent_reasoning.tasks.cluster import NOWHERE, Cluster, Filling
+
+MOST_SEARCHED = 64  # moves among which another order is searched for
+MOST_STATES = 2_000  # that the search looks at
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    moves: tuple[int, ...]
+    """Workloads, in the order in which they go (or start)."""
+    blocked: tuple[int, ...] = ()
+    """Those that no order was found for: each needs room that another of them holds."""
+    exhausted: bool = False
+    """With blocked ones: every order was tried, so that there is none without a temporary move."""
+
+
+def plan(cluster: Cluster, assignment: Sequence[int]) -> Plan:
+    """Whoever has room goes, the largest first, until nobody is left; where some are stuck, a search over the orders."""
+    pending = [workload for workload in cluster.largest_first if assignment[workload] != cluster.current[workload]]
+    filling = _running(cluster)
+    moves, waiting, stuck = list[int](), pending, False
+    while waiting and not stuck:
+        before, waiting = waiting, []
+        for workload in before:
+            if filling.fits(workload, assignment[workload]):
+                _move(filling, workload, assignment[workload])
+                moves.append(workload)
+            else:
+                waiting.append(workload)
+        stuck = len(waiting) == len(before)
+    if not waiting:
+        return Plan(tuple(moves))
+    if len(pending) > MOST_SEARCHED:
+        return Plan(tuple(moves), tuple(waiting))
+    found, exhausted = _search(cluster, assignment, pending)
+    if found is not None:
+        return Plan(tuple(found))
+    return Plan(tuple(moves), tuple(waiting), exhausted)
+
+
+def _search(cluster: Cluster, assignment: Sequence[int], pending: Sequence[int]) -> tuple[list[int] | None, bool]:
+    """Depth-first over the sets of moves that have been made: an order, or none; and whether all were looked at."""
+    filling, made = _running(cluster), list[int]()
+    seen: set[frozenset[int]] = set()
+
+    def possible() -> list[int]:
+        return [
+            workload for workload in pending if workload not in made and filling.fits(workload, assignment[workload])
+        ]
+
+    open_moves = [possible()]  # for each depth what has not been tried there
+    while open_moves and len(made) < len(pending):
+        if len(seen) >= MOST_STATES:
+            return None, False
+        if not open_moves[-1]:
+            open_moves.pop()
+            if made:
+                _undo(filling, made.pop(), cluster)
+            continue
+        workload = open_moves[-1].pop(0)
+        _move(filling, workload, assignment[workload])
+        made.append(workload)
+        if (state := frozenset(made)) in seen:
+            _undo(filling, made.pop(), cluster)
+        else:
+            seen.add(state)
+            open_moves.append(possible())
+    return (made, True) if len(made) == len(pending) else (None, True)
+
+
+def _running(cluster: Cluster) -> Filling:
+    filling = Filling(cluster)
+    for workload, node in enumerate(cluster.current):
+        if node != NOWHERE:
+            filling.put(workload, node)
+    return filling
+
+
+def _move(filling: Filling, workload: int, node: int) -> None:
+    if filling.at[workload] != NOWHERE:
+        filling.take(workload)
+    filling.put(workload, node)
+
+
+def _undo(filling: Filling, workload: int, cluster: Cluster) -> None:
+    filling.take(workload)
+    if cluster.current[workload] != NOWHERE:
+        filling.put(workload, cluster.current[workload])

@@ -1,0 +1,81 @@
+"""The best assignment by CP-SAT: for labels, evaluations and tests, never for answers.
+
+`ortools` is needed for this only, and is no requirement of the service.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+from agent_reasoning.errors import ConfigurationError
+from agent_reasoning.tasks.cluster import NOWHERE, Cluster
+
+
+def best_assignment(
+    cluster: Cluster, effort: float = 10.0, hint: Sequence[int] | None = None, seed: int = 0
+) -> tuple[list[int] | None, bool]:
+    """[L] where each goes, None where nothing was found; and whether that is proven: the best, or that there is none.
+    `effort`: about seconds, counted so that the same question gets the same answer on any machine."""
+    try:
+        from ortools.sat.python import cp_model
+    except ImportError:
+        raise ConfigurationError("Labels of placements need ortools, which is in requirements-dev.txt.") from None
+
+    if not all(cluster.allowed):
+        return None, True
+    model = cp_model.CpModel()
+    on = [{node: model.new_bool_var("") for node in nodes} for nodes in cluster.allowed]
+    for of in on:
+        model.add_exactly_one(of.values())
+    guests: list[list[int]] = [[] for _ in cluster.nodes]
+    for workload, of in enumerate(on):
+        for node in of:
+            guests[node].append(workload)
+    for group in cluster.apart:
+        for node in range(len(cluster.nodes)):
+            sharing = [on[workload][node] for workload in group if node in on[workload]]
+            if len(sharing) > 1:
+                model.add_at_most_one(sharing)
+    objective = _add_objective(model, cluster, on, guests)
+    if hint is not None:
+        for workload, of in enumerate(on):
+            for node, var in of.items():
+                model.add_hint(var, hint[workload] == node)
+    model.minimize(objective)
+    solver = cp_model.CpSolver()
+    solver.parameters.num_workers = 1
+    solver.parameters.random_seed = seed
+    solver.parameters.max_deterministic_time = effort
+    status = solver.solve(model)
+    if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+        return None, status == cp_model.INFEASIBLE
+    found = [next(node for node, var in of.items() if solver.boolean_value(var)) for of in on]
+    return found, status == cp_model.OPTIMAL
+
+
+def _add_objective(model: Any, cluster: Cluster, on: Any, guests: list[list[int]]) -> Any:  # ortools' types are its own
+    """Capacities go with it: a node that is not used has none."""
+    percent = model.new_int_var(0, 100, "") if cluster.objective == "spread" else None
+    used = [model.new_bool_var("") for _ in cluster.nodes] if cluster.objective == "consolidate" else None
+    for node, capacity in enumerate(cluster.capacity):
+        for resource, has in enumerate(capacity):
+            load = sum(cluster.demand[workload][resource] * on[workload][node] for workload in guests[node])
+            if isinstance(load, int):
+                continue
+            if used is not None:
+                model.add(load <= has * used[node])
+            elif percent is not None:
+                model.add(load * 100 <= has * percent)
+            else:
+                model.add(load <= has)
+        if used is not None:
+            for workload in guests[node]:
+                model.add_implication(on[workload][node], used[node])
+    if used is not None:
+        for alike in cluster.interchangeable:
+            for one, other in pairwise(alike):
+                model.add_implication(used[other], used[one])
+        return sum(used)
+    if percent is not None:
+        return percent
+    return sum(1 - (of.get(was, 0)) for of, was in zip(on, cluster.current, strict=True) if was != NOWHERE)
