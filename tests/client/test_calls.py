@@ -125,7 +125,11 @@ def test_what_can_be_asked_and_who_answers(client):
 
     assert all(isinstance(task, TaskSummary) for task in tasks)
     assert all(isinstance(model, ModelSummary) for model in models)
-    assert {task.name for task in tasks} >= {model.task for model in models} == {"rollout", "root-cause", "sudoku"}
+    assert (
+        {task.name for task in tasks}
+        >= {model.task for model in models}
+        == {"placement", "rollout", "root-cause", "sudoku"}
+    )
     assert client.task("rollout").context_schema["type"] == "object"
     assert client.reason("?", next(task.example for task in tasks if task.name == "rollout")["context"]).verified
 
