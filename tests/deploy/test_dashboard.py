@@ -52,7 +52,7 @@ def filled(expr):
     return expr
 
 
-def test_it_is_a_dashboard_by_grafanas_own_closed_schema():
+def test_it_is_a_dashboard_by_grafanas_own_closed_schema(shared):
     assert all_errors(MODEL) == []
 
 
@@ -70,7 +70,7 @@ def test_it_is_a_dashboard_by_grafanas_own_closed_schema():
         (("style",), "dark"),
     ],
 )
-def test_a_slip_is_refused(path, value):
+def test_a_slip_is_refused(shared, path, value):
     model = json.loads(json.dumps(MODEL))
     thing = model
     for key in path[:-1]:
@@ -80,7 +80,7 @@ def test_a_slip_is_refused(path, value):
     assert all_errors(model)
 
 
-def test_units_are_grafanas():
+def test_units_are_grafanas(shared):
     legal = {each.get("const") for each in schema("units")["definitions"].values()}
 
     assert {panel["fieldConfig"]["defaults"]["unit"] for panel in PANELS} <= legal

@@ -103,7 +103,8 @@ def resources(container: Object) -> Iterator[str]:
 
 
 def flags(objects: list[Object]) -> set[str]:
-    """The feature flags of Knative Serving that the objects need and that are off by default (config-features)."""
+    """The feature flags of Knative Serving that the objects need and that are off by default (config-features). Raises
+    FileNotFoundError where the table of them is not there."""
     table = json.loads((SCHEMAS / "serving.knative.dev_feature-flags.json").read_text())["flags"]
     fields = {
         str(entry["field"]): flag for flag, entry in table.items() if entry["field"] and entry["default"] == "disabled"

@@ -11,7 +11,8 @@ from jsonschema import Draft202012Validator
 from tools.manifests.build import ROOT
 from tools.manifests.objects import Object, title
 
-SCHEMAS = ROOT / "k8s" / "schemas"
+# Of the custom resources, as their definitions serve them, and of Grafana's dashboards: reference data beside the checkout.
+SCHEMAS = ROOT.parent / "shared" / "schemas"
 KUBERNETES = "1.34.0"
 OURS = ("knative.dev/", "monitoring.coreos.com/")
 
@@ -30,6 +31,8 @@ def findings(objects: list[Object]) -> Iterator[str]:
 
 
 def custom(thing: Object) -> Iterator[str]:
+    if not SCHEMAS.is_dir():
+        return  # `make validate` says so
     schema = validator(f"{str(thing['apiVersion']).replace('/', '_')}_{thing.get('kind')}")
     if schema is None:
         yield f"there is no schema of {thing.get('apiVersion')} {thing.get('kind')} to check it with"
