@@ -1,29 +1,21 @@
-"""The best assignment by CP-SAT: for labels, evaluations and tests, never for answers.
-
-`ortools` is needed for this only, and is no requirement of the service.
-"""
+"""The best assignment by CP-SAT: for labels, evaluations and tests, never for answers."""
 
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from agent_reasoning.errors import ConfigurationError
 from agent_reasoning.tasks.cluster import NOWHERE, Cluster
+from agent_reasoning.tasks.cp_sat import new_model, solve
 
 
 def best_assignment(
     cluster: Cluster, effort: float = 10.0, hint: Sequence[int] | None = None, seed: int = 0
 ) -> tuple[list[int] | None, bool]:
     """[L] where each goes, None where nothing was found; and whether that is proven: the best, or that there is none.
-    `effort`: about seconds, counted so that the same question gets the same answer on any machine."""
-    try:
-        from ortools.sat.python import cp_model
-    except ImportError:
-        raise ConfigurationError("Labels of placements need ortools, which is in requirements-dev.txt.") from None
-
+    `effort`: see `cp_sat.solve`."""
     if not all(cluster.allowed):
         return None, True
-    model = cp_model.CpModel()
+    model = new_model()
     on = [{node: model.new_bool_var("") for node in nodes} for nodes in cluster.allowed]
     for of in on:
         model.add_exactly_one(of.values())
@@ -42,15 +34,10 @@ def best_assignment(
             for node, var in of.items():
                 model.add_hint(var, hint[workload] == node)
     model.minimize(objective)
-    solver = cp_model.CpSolver()
-    solver.parameters.num_workers = 1
-    solver.parameters.random_seed = seed
-    solver.parameters.max_deterministic_time = effort
-    status = solver.solve(model)
-    if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
-        return None, status == cp_model.INFEASIBLE
-    found = [next(node for node, var in of.items() if solver.boolean_value(var)) for of in on]
-    return found, status == cp_model.OPTIMAL
+    solver, proven = solve(model, effort, seed)
+    if solver is None:
+        return None, proven
+    return [next(node for node, var in of.items() if solver.boolean_value(var)) for of in on], proven
 
 
 def _add_objective(model: Any, cluster: Cluster, on: Any, guests: list[list[int]]) -> Any:  # ortools' types are its own
