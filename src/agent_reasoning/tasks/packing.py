@@ -55,19 +55,24 @@ def settle(cluster: Cluster, choice: Sequence[int]) -> list[int]:
     """[L] where each goes if chosen nodes take whom they have room for, the largest first, and the rest go to the best
     node that has room, in the heuristics' sense of the objective. Who fits nowhere stays where it was put: that answer is
     not valid, and says so."""
-    filling = Filling(cluster)
-    homeless = []
-    for workload in cluster.largest_first:
-        node = int(choice[workload])
-        if filling.fits(workload, node):
-            filling.put(workload, node)
-        else:
-            homeless.append(workload)
+    filling, homeless = _as_wanted(cluster, choice)
     merit = BEST[cluster.objective]
     for workload in homeless:
         node = best_node(filling, workload, merit)
         filling.put(workload, node if node != NOWHERE else int(choice[workload]))
     return filling.at
+
+
+def _as_wanted(cluster: Cluster, wanted: Sequence[int]) -> tuple[Filling, list[int]]:
+    """Those, the largest first, for whom there is room where they are wanted and may go; and the others."""
+    filling, homeless = Filling(cluster), []
+    for workload in cluster.largest_first:
+        node = int(wanted[workload])
+        if node in cluster.allowed[workload] and filling.fits(workload, node):
+            filling.put(workload, node)
+        else:
+            homeless.append(workload)
+    return filling, homeless
 
 
 def baseline(cluster: Cluster) -> list[int] | None:
@@ -101,14 +106,7 @@ def _heuristics(cluster: Cluster) -> list[int] | None:
 
 def _few_moves(cluster: Cluster) -> list[int] | None:
     """Who may stay stays, the largest first; the others go where they fit best."""
-    filling = Filling(cluster)
-    homeless = []
-    for workload in cluster.largest_first:
-        node = cluster.current[workload]
-        if node != NOWHERE and node in cluster.allowed[workload] and filling.fits(workload, node):
-            filling.put(workload, node)
-        else:
-            homeless.append(workload)
+    filling, homeless = _as_wanted(cluster, cluster.current)
     for workload in homeless:
         node = best_node(filling, workload, best_fit)
         if node == NOWHERE:
