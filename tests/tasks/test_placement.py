@@ -128,6 +128,16 @@ def test_two_that_would_have_to_swap_full_nodes_are_blocked():
     assert "no order does without a temporary move: x, y" in TASK.describe(full, whole)
 
 
+def test_nobody_comes_to_where_two_are_that_are_to_be_kept_apart_before_one_has_left():
+    cluster = Cluster(
+        ("cpu",), ("a", "b"), ((9,), (9,)), ("big", "x", "y"), ((3,), (1,), (1,)), ((0,), (0,), (0, 1)), (1, 0, 0), ((1, 2),),
+        "fewest_moves",
+    )  # fmt: skip
+
+    assert plan(cluster, [0, 0, 1]).moves == (2, 0)
+    assert TASK.verify(cluster, TASK.complete(cluster, solution(cluster, [0, 0, 1]))).valid
+
+
 def test_an_order_that_the_greedy_one_misses_is_found():
     # Whoever goes to c first decides: big must leave b before mid can, and mid's place is wanted by small.
     cluster = Cluster(

@@ -27,7 +27,7 @@ def plan(cluster: Cluster, assignment: Sequence[int]) -> Plan:
     while waiting and not stuck:
         before, waiting = waiting, []
         for workload in before:
-            if filling.fits(workload, assignment[workload]):
+            if _may_come(filling, workload, assignment[workload]):
                 _move(filling, workload, assignment[workload])
                 moves.append(workload)
             else:
@@ -50,7 +50,9 @@ def _search(cluster: Cluster, assignment: Sequence[int], pending: Sequence[int])
 
     def possible() -> list[int]:
         return [
-            workload for workload in pending if workload not in made and filling.fits(workload, assignment[workload])
+            workload
+            for workload in pending
+            if workload not in made and _may_come(filling, workload, assignment[workload])
         ]
 
     open_moves = [possible()]  # for each depth what has not been tried there
@@ -79,6 +81,12 @@ def _running(cluster: Cluster) -> Filling:
         if node != NOWHERE:
             filling.put(workload, node)
     return filling
+
+
+def _may_come(filling: Filling, workload: int, node: int) -> bool:
+    """Whether the node would be as it should with this one, too: nobody comes to where two are that are to be kept apart."""
+    crowded = any(filling.taken[group, node] > 1 for group in range(len(filling.cluster.apart)))
+    return not crowded and filling.fits(workload, node)
 
 
 def _move(filling: Filling, workload: int, node: int) -> None:
