@@ -52,7 +52,7 @@ class Settings(BaseSettings):
     workers: Annotated[int | None, BeforeValidator(_empty_is_unset)] = Field(
         None, ge=1, le=256, description="threads that step models; unset: one for each core of a CPU, two for a GPU"
     )
-    max_queue: PositiveInt = Field(256, description="requests that may wait; one more is a 503")
+    max_queue: PositiveInt = Field(256, description="requests that may wait while SLOTS are at work; one more is a 503")
     max_body_bytes: PositiveInt = Field(1_048_576, description="the largest request body")
     rate_limit: str = Field(
         "600/minute", pattern=r"^(off|[1-9]\d{0,8}/(second|minute|hour))$", description="requests of one client, or off"
