@@ -110,6 +110,8 @@ class Metrics:
                 self.requests.labels(task_type, status)
             for verified in ("true", "false"):
                 self.verified.labels(task_type, verified)
+            for histogram in (self.duration, self.steps, self.confidence):
+                histogram.labels(task_type)
         for outcome in get_args(Outcome):
             self.publications.labels(outcome)
         for found in ("kept", "running"):
@@ -129,6 +131,8 @@ class Metrics:
         self.queue_depth.set_function(lambda: engine.waiting)
         self.queue_limit.set(engine.max_queue)
         for task in engine.slots():
+            for histogram in (self.queue_wait, self.step_seconds, self.batch):
+                histogram.labels(task)
             self.slots.labels(task, "used").set_function(partial(slots_in, engine, task, used=True))
             self.slots.labels(task, "free").set_function(partial(slots_in, engine, task, used=False))
 
