@@ -1,4 +1,4 @@
-"""`python -m tools.deploy OVERLAY`: apply an overlay and wait until it serves, its trigger delivers and its dead-letter sink is there.
+"""`python -m tools.deploy OVERLAY`: apply an overlay; wait until it serves, events reach it and dead letters have a place.
 
 For `studio` it first puts the service on the CPU. Knative starts a new revision beside the old one and ends the old one
 only when the new one is ready; with one GPU the new one would wait for it without end. On the CPU it needs none: the

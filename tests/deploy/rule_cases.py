@@ -87,7 +87,7 @@ CASES = [
     ("a day with nothing wrong", HEALTHY, DAY, NONE),
     (
         "scaled to zero: the service's own series end, and its Deployment wants no replicas",
-        {**{name: "0x5" for name in HEALTHY}, WANTED: "2x5 0x100", AVAILABLE: "2x5 0x100"}, 60, NONE,
+        {**dict.fromkeys(HEALTHY, "0x5"), WANTED: "2x5 0x100", AVAILABLE: "2x5 0x100"}, 60, NONE,
     ),
     (
         "all is deleted: a namespace, a prune",
@@ -235,7 +235,10 @@ TENTHS = 144  # of a day
 SLOW_CASES = [
     (
         "a third stops verifying after a week of 3 %, and nobody has done anything for three days",
-        {TRUE: f"0+970x{7 * TENTHS} {970 * 7 * TENTHS}+650x{3 * TENTHS}", FALSE: f"0+30x{7 * TENTHS} {30 * 7 * TENTHS}+350x{3 * TENTHS}"},
+        {
+            TRUE: f"0+970x{7 * TENTHS} {970 * 7 * TENTHS}+650x{3 * TENTHS}",
+            FALSE: f"0+30x{7 * TENTHS} {30 * 7 * TENTHS}+350x{3 * TENTHS}",
+        },
         10 * TENTHS,
         {("AgentReasoningUnverified", "warning")},
     ),

@@ -82,6 +82,9 @@ def kept(objects: list[Object]) -> Iterator[str]:
         stated = thing["metadata"].get("annotations", {})
         for annotation, value in KEPT.items():
             if value not in stated.get(annotation, "").split(","):
-                yield f"{title(thing)}: {annotation} is not {value}: GitOps would prune it, and revisions to roll back to could not start"
+                yield (
+                    f"{title(thing)}: {annotation} is not {value}: GitOps would prune it,"
+                    " and revisions to roll back to could not start"
+                )
         if thing.get("immutable") is not True:
             yield f"{title(thing)}: is not immutable: a change would reach some pods of a revision and not others"

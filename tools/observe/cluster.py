@@ -13,7 +13,10 @@ STARTING = "ContainerCreating|PodInitializing"  # reasons to wait that pass
 def unavailable(service: str) -> str:
     """Replicas are wanted and none is available; or there is nothing that could want any."""
     of = s.deployments(service)
-    return f"sum({s.REPLICAS_WANTED}{{{of}}}) > 0 unless sum({s.REPLICAS_AVAILABLE}{{{of}}}) > 0 or absent({s.REPLICAS_WANTED}{{{of}}})"
+    return (
+        f"sum({s.REPLICAS_WANTED}{{{of}}}) > 0 unless sum({s.REPLICAS_AVAILABLE}{{{of}}}) > 0"
+        f" or absent({s.REPLICAS_WANTED}{{{of}}})"
+    )
 
 
 def unseen(service: str) -> str:

@@ -71,9 +71,12 @@ def text(seconds: float) -> str:
         counter(f"{s.DISPATCH}_count", 6 * seconds, http_response_status_code="200", **BROKER),
         counter(f"{s.DISPATCH}_count", 0.2 * seconds, http_response_status_code="503", **BROKER),
     ]
-    for deployment in (*(f"{revision}-deployment" for revision in REVISIONS), f"{DEAD_LETTERS}-00001-deployment"):
-        for name in (s.REPLICAS_WANTED, s.REPLICAS_AVAILABLE):  # kube-state-metrics (docs/metrics/workload)
-            lines.append(gauge(name, 1, namespace=NAMESPACE, deployment=deployment))
+    deployments = (*(f"{revision}-deployment" for revision in REVISIONS), f"{DEAD_LETTERS}-00001-deployment")
+    lines += [  # kube-state-metrics (docs/metrics/workload/deployment-metrics.md)
+        gauge(name, 1, namespace=NAMESPACE, deployment=deployment)
+        for deployment in deployments
+        for name in (s.REPLICAS_WANTED, s.REPLICAS_AVAILABLE)
+    ]
     for place, revision in enumerate(REVISIONS):  # the autoscaler (knative/serving pkg/autoscaler/scaling/metrics.go)
         labels = {"kn_service_name": SERVICE, "kn_revision_name": revision, "k8s_namespace_name": NAMESPACE}
         lines.append(gauge(s.PODS_DESIRED, 1 + place * round(swing), **labels))
