@@ -1,7 +1,6 @@
 """Is this a shortest path? By a breadth-first search of its own, over the text of the maze."""
 
 from collections import Counter, deque
-from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -12,7 +11,6 @@ NO_PATH = "The solution is no path: it must be a list of [row, column] pairs of 
 NAMED = 4  # violations of a kind; whoever is wrong everywhere mends none
 
 
-@lru_cache(256)  # an instance is verified once a step and sample
 def distance(maze: Maze) -> int | None:
     """Steps of a shortest path from start to goal; None where there is no path."""
     reached = {maze.start: 0}
@@ -32,22 +30,20 @@ def judge(maze: Maze, solution: dict[str, Any]) -> Verdict:
     """Valid if and only if `path` goes from start to goal over open cells, each beside the one before and none twice, there
     is no shorter one, and nothing else is marked (`stray`).
 
-    The objective is the number of steps, the bound that of a shortest path.
+    Of a path, the objective is the number of its steps, the bound that of a shortest one; what is no path has neither.
     """
-    least = distance(maze)
-    if least is None:
-        return Verdict(False, ("There is no path from the start to the goal.",))
     path = solution.get("path")
     if not isinstance(path, list) or not path or not all(_is_cell(cell) for cell in path):
-        return Verdict(False, (NO_PATH,), bound=least)
+        return Verdict(False, (NO_PATH,))
     cells = [(row, column) for row, column in path]
     violations = _breaks(maze, cells)
     if stray := solution.get("stray"):
         count = len(stray) if isinstance(stray, list) else 1
         violations.append(f"Cells beside the path are marked as well: {count} of them.")
     if violations:
-        return Verdict(False, tuple(violations), bound=least)
-    steps = len(cells) - 1
+        return Verdict(False, tuple(violations))
+    steps, least = len(cells) - 1, distance(maze)
+    assert least is not None, "this path is one"
     if steps > least:
         longer = f"There is a shorter path: this one takes {steps} steps, a shortest one {least}."
         return Verdict(False, (longer,), steps, least)
