@@ -56,7 +56,7 @@ class PublishedModel(Model):
         config, cells = self.network.config, len(form.tokens)
         if config.fixed_length and config.seq_len != cells:
             raise InvalidContext(f"{self.name} reads problems of {config.seq_len} cells, and this one has {cells}.")
-        answers = np.ascontiguousarray(np.broadcast_to(form.answers, problem.size))
+        answers = np.broadcast_to(form.answers, problem.size).copy()
         return PublishedInputs(*map(torch.from_numpy, (form.tokens, answers, problem.candidates)))
 
     def pool(self, bucket: tuple[int, int], slots: int) -> Pool:
