@@ -123,7 +123,7 @@ def test_promtool_takes_the_rules(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-def tested(tmp_path, case, minutes):
+def words_of_promtool(tmp_path, case, minutes):
     """promtool's words, or nothing. minutes: of a step of the case's series, and between evaluations."""
     groups = [{**group, "interval": f"{minutes}m"} for group in rules.groups()]
     (tmp_path / "rules.yaml").write_text(yaml.safe_dump({"groups": groups}))
@@ -136,13 +136,13 @@ def tested(tmp_path, case, minutes):
 @pytest.mark.external
 @pytest.mark.parametrize("case", CASES, ids=[case[0] for case in CASES])
 def test_what_fires(tmp_path, case):
-    assert not tested(tmp_path, case, minutes=1)
+    assert not words_of_promtool(tmp_path, case, minutes=1)
 
 
 @pytest.mark.external
 @pytest.mark.parametrize("case", SLOW_CASES, ids=[case[0] for case in SLOW_CASES])
 def test_what_fires_after_days(tmp_path, case):
-    assert not tested(tmp_path, case, minutes=10)
+    assert not words_of_promtool(tmp_path, case, minutes=10)
 
 
 def test_every_alert_is_seen_firing_in_some_case():

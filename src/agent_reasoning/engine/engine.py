@@ -265,7 +265,7 @@ class Engine:
         finally:
             self._admitting = False
 
-    def _answered(self, future: Pending) -> None:
+    def _answered(self, future: object) -> None:
         with self._entry:
             self._unanswered -= 1
 
