@@ -31,7 +31,8 @@ def request_body(question: str, context: Mapping[str, Any] | None, options: Opti
     Raises InvalidRequest with each place that is wrong.
     """
     try:
-        given = {"question": question, "context": reduced(context or {}), **options}
+        less = reduced(context or {}) if isinstance(context, Mapping | None) else context
+        given = {"question": question, "context": less, **options}
     except RecursionError:
         raise InvalidRequest("The context is nested too deeply.") from None
     validate(ReasonRequest, given, InvalidRequest, "request")
