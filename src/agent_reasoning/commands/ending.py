@@ -44,6 +44,17 @@ class Commands(click.Group):
         except ReasoningError as error:
             click.echo(f"agent-reasoning: {error}{_reference(error)}", err=True)
             ctx.exit(status_of(error))
+        except Exception as error:
+            if interrupted(error):
+                ctx.exit(INTERRUPTED)
+            raise
+
+
+def interrupted(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is behind it: where it comes while a module is imported, Python may wrap it into another."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _reference(error: ReasoningError) -> str:
