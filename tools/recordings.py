@@ -1,7 +1,7 @@
 """The recordings of commands in docs/: each `$ agent-reasoning …` in a console block with what it prints after it.
 
-    python -m tools.recordings          # record them anew
-    python -m tools.recordings --check  # say which differ (times aside)
+python -m tools.recordings          # record them anew
+python -m tools.recordings --check  # say which differ (times aside)
 """
 
 import argparse

@@ -32,4 +32,3 @@ def test_every_command_has_help(name):
 
     assert done.exit_code == 0
     assert len(done.output.splitlines()) > 3
-

@@ -47,6 +47,20 @@ def test_a_sudoku_is_read_as_people_write_it(text):
     assert builtin_tasks().get("sudoku").read(context).givens == tuple(int(digit) for digit in SUDOKU.replace(".", "0"))
 
 
+def test_a_maze_is_read_as_it_is_drawn():
+    text = "########\n#S     #\n###### #\n#G\n########\n"
+
+    context = as_request(text.encode(), {})["context"]
+
+    assert builtin_tasks().get("maze").read(context).rows == (
+        "########",
+        "#S     #",
+        "###### #",
+        "#G      ",
+        "########",
+    )
+
+
 @pytest.mark.parametrize("squares", [80, 82])
 def test_a_sudoku_with_a_square_too_few_or_too_many_is_told_so(squares):
     with pytest.raises(InvalidContext, match=f"{squares} squares; there are 81"):

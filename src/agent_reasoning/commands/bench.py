@@ -37,8 +37,9 @@ def bench(
     registry = builtin_tasks()
     chosen = [registry.get(task)] if task else registry.all()
     lines = []
-    with asking(url, models, device, registry) as ask:
-        for one in chosen:
+    with asking(url, models, device, registry) as (ask, answered):
+        # One that is named is asked for in any case: who has no model for it says so.
+        for one in chosen if task else [one for one in chosen if one.info.name in answered]:
             requests = list(problems(one, count + WARM_UP, size, samples, seed))
             for request in requests[:WARM_UP]:
                 ask(request)
@@ -66,17 +67,23 @@ def bench(
 
 
 @contextmanager
-def asking(url: str | None, models: Path | None, device: str, registry: Registry) -> Iterator[Ask]:
+def asking(
+    url: str | None, models: Path | None, device: str, registry: Registry
+) -> Iterator[tuple[Ask, frozenset[str]]]:
+    """What answers a request, and the tasks that it has models for."""
     if url:
         from agent_reasoning.commands.remote import service
 
         with service(url) as client:
-            yield lambda request: client.reason(**request)
+            yield lambda request: client.reason(**request), frozenset(model.task for model in client.models())
         return
     from agent_reasoning.commands.local import running
 
     with running(models, device, registry) as engine, asyncio.Runner() as runner:
-        yield lambda request: runner.run(engine.reason(ReasonRequest(**request), uuid.uuid4().hex))
+        yield (
+            lambda request: runner.run(engine.reason(ReasonRequest(**request), uuid.uuid4().hex)),
+            frozenset(engine.models),
+        )
 
 
 def problems(task: Task[Any], count: int, size: int | None, samples: int, seed: int) -> Iterator[dict[str, Any]]:
