@@ -30,9 +30,10 @@ def started(*arguments, **changes):
 
 def on_a_terminal(*arguments, typed=b"", until=b"", then=b"", **changes):
     """(exit status, what the terminal showed): `typed` at once, `then` when `until` has been shown."""
+    line, variables = command(*arguments), environment(**{"TERM": "xterm-256color", **changes})
     pid, terminal = pty.fork()
     if pid == 0:
-        os.execve(command()[0], command(*arguments), environment(TERM="xterm-256color", **changes))
+        os.execve(line[0], line, variables)
     os.write(terminal, typed)
     shown = b""
     try:

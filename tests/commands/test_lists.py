@@ -58,7 +58,7 @@ def test_an_unknown_task_is_answered_with_those_there_are(live):
     here, there = run("tasks", "ghost"), run("tasks", "ghost", "--url", live)
 
     assert (here.returncode, there.returncode) == (2, 2)
-    assert "The tasks are: placement, rollout" in here.stderr
+    assert f"The tasks are: {', '.join(NAMES)}." in here.stderr
 
 
 def test_models_are_listed_with_digests_and_the_figures_of_their_cards(live):

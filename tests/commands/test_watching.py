@@ -1,5 +1,6 @@
 """`solve --watch`: a line a step for programs, a picture on a terminal."""
 
+import io
 import json
 import re
 
@@ -63,7 +64,7 @@ def test_the_sample_that_is_ahead_is_shown_with_what_changed():
     for one in (step(1, 0.2), step(1, 0.6, "c d", sample=1), step(2, 0.9, "c e", sample=1)):
         picture.add(one)
 
-    console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console = Console(width=80, record=True, file=io.StringIO())
     console.print(picture.render())
 
     text = console.export_text()
