@@ -58,6 +58,7 @@ def test_what_is_reduced_is_read_alike_is_smaller_and_holds_no_secret(context):
     [
         {"steps": {"a": []}, "max_parallel": 1},
         {"services": {"a": ["b"], "b": {"depends_on": ["c"], "resilient": ["c"]}}, "alerts": ["a"], "unknown": 1},
+        {"services": {"a": {"depend_on": ["b"]}, "b": []}, "alerts": ["a"]},  # misspelt, which is to be said
         {"nodes": 10, "workloads": []},
         {"puzzle": "." * 81},
         {},

@@ -9,10 +9,12 @@ OWN = frozenset(("depends_on", "resilient"))
 
 
 def is_compose(services: Any) -> bool:
-    """Not `{name: [names]}`, nor root-cause's own form."""
+    """Not `{name: [names]}`, nor root-cause's own form. One that holds lists is none either, but an own form with a mistake in
+    it: without the mistake it would be read as something else."""
     return (
         isinstance(services, Mapping)
         and any(isinstance(service, Mapping) for service in services.values())
+        and not any(isinstance(service, list) for service in services.values())
         and not has_own_form(services)
     )
 
