@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from agent_reasoning.commands.solve import as_request
+from agent_reasoning.commands.reading import as_request
 from agent_reasoning.commands.train import configure, resumed
 from agent_reasoning.errors import ConfigurationError, InvalidRequest
 from agent_reasoning.tasks import builtin_tasks
