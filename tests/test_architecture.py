@@ -124,13 +124,13 @@ def test_torch_files_load_as_weights_only():
     assert all("weights_only=True" in ast.unparse(node) for node in loads)
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["solve", "--help"], ["train", "--help"], ["version"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["solve", "--help"], ["mcp", "--help"], ["train", "--help"], ["version"]])
 def test_help_loads_nothing_large(arguments):
     code = (
         "import sys; from agent_reasoning.cli import main\n"
         f"try: main({arguments!r})\n"
         "except SystemExit as end: assert end.code == 0\n"
-        "print(*({'torch', 'fastapi', 'cloudevents', 'httpx2'} & set(sys.modules)), 'loaded')"
+        "print(*({'torch', 'fastapi', 'cloudevents', 'httpx2', 'mcp'} & set(sys.modules)), 'loaded')"
     )
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

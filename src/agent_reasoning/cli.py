@@ -41,6 +41,22 @@ def serve() -> None:
     run()
 
 
+@main.command()
+@click.option(
+    "--models", type=click.Path(path_type=Path), help="Bundles, or a published checkpoint; default: those that ship."
+)
+@click.option("--device", default="cpu", show_default=True)
+@click.option("--url", help="Ask the service that runs there, and load no models here.")
+def mcp(models: Path | None, device: str, url: str | None) -> None:
+    """Serve the tasks as tools over MCP, on standard input and output; a host starts it."""
+    from agent_reasoning.commands.mcp import relay, serve
+
+    if url is None:
+        serve(models, device)
+    else:
+        relay(url)
+
+
 @main.command("dead-letters")
 def dead_letters() -> None:
     """Run the sink for events that could not be delivered; HOST, PORT, LOG_LEVEL and LOG_FORMAT configure it."""
