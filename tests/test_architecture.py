@@ -124,7 +124,9 @@ def test_torch_files_load_as_weights_only():
     assert all("weights_only=True" in ast.unparse(node) for node in loads)
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["solve", "--help"], ["mcp", "--help"], ["train", "--help"], ["version"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["solve", "--help"], ["mcp", "--help"], ["train", "--help"], ["version"]]
+)
 def test_help_loads_nothing_large(arguments):
     code = (
         "import sys; from agent_reasoning.cli import main\n"

@@ -1,16 +1,20 @@
 """/mcp: streamable HTTP.
 
-Stateless, since the next request may reach another replica: no session ids, so that GET (a stream that nothing would come
-on, and that would keep a pod from scaling to zero) and DELETE (of no session) are 405, as the specification allows. An
-answer is JSON, or a stream of events where there is progress to tell.
+Stateless, since the next request may reach another replica. GET (a stream that nothing would come on, and that would keep a
+pod from scaling to zero) and DELETE (of a session that is not kept) are 405, as the specification allows. An answer is
+JSON, or a stream of events where there is progress to tell, and always a stream for revisions before 2026-07-28.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+import uuid
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager
+from http import HTTPStatus
 from typing import Any
 
+from mcp.server.streamable_http import MCP_SESSION_ID_HEADER
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp_types import INVALID_REQUEST, PARSE_ERROR
+from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -33,22 +37,19 @@ class Endpoint:
     """An ASGI application; it serves while `running`."""
 
     def __init__(self, service: ReasoningService, options: McpOptions, max_body_bytes: int) -> None:
-        self._service, self._options, self._max_body_bytes = service, options, max_body_bytes
+        self._service, self._options = service, options
         tasks = [task_detail(task, service.models.get(task.info.name)) for task in service.registry.all()]
         models = [model_summary(model) for model in service.models.values()]
-        self._server = Face(tasks, models, Answering(service)).server()
+        self._face = Face(tasks, models, Answering(service))
+        self._manager = StreamableHTTPSessionManager(
+            self._face.server(), stateless=True, max_request_body_size=max_body_bytes
+        )
 
     def route(self) -> Route:
         return Route(PATH, self, methods=["POST"], include_in_schema=False)
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        # One for each run: the SDK's cannot be started again.
-        self._manager = StreamableHTTPSessionManager(
-            self._server, stateless=True, max_request_body_size=self._max_body_bytes
-        )
-        async with self._manager.run():
-            yield
+    def running(self) -> AbstractAsyncContextManager[None]:
+        return self._manager.run()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -58,11 +59,16 @@ class Endpoint:
             return
         try:
             body = await admitted_body(request)
-            parse_json(body)  # the SDK's own reading takes a name twice in an object, and NaN
+            message = parse_json(body)  # the SDK's own reading takes a name twice in an object, and NaN
         except ReasoningError as error:
             self._service.metrics.failed("general", error.code)
             await refused(error, scope["request_id"])(scope, receive, send)
             return
+        match message:
+            case {"method": "initialize"}:
+                send = with_session(send)
+            case {"method": "notifications/cancelled", "params": {"requestId": call_id}}:
+                self._face.calls.cancel(request, call_id)
         await self._manager.handle_request(scope, replayed(body, receive), send)
 
 
@@ -82,6 +88,17 @@ class Answering:
 
     def refused(self, error: ReasoningError) -> None:
         self._service.metrics.failed("general", error.code)
+
+
+def with_session(send: Send) -> Send:
+    """Gives the client a session id of its own (see `calls`)."""
+
+    async def send_with_session(message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] == HTTPStatus.OK:
+            MutableHeaders(scope=message)[MCP_SESSION_ID_HEADER] = uuid.uuid4().hex
+        await send(message)
+
+    return send_with_session
 
 
 def refused(error: ReasoningError, request_id: str) -> Response:

@@ -23,6 +23,7 @@ from mcp_types import (
 from starlette.requests import Request
 
 from agent_reasoning import __version__
+from agent_reasoning.api.mcp.calls import Calls
 from agent_reasoning.api.mcp.resources import TEMPLATES, Documents
 from agent_reasoning.api.mcp.tools import refusal_of, request_of, result_of, tool_of
 from agent_reasoning.errors import ReasoningError
@@ -31,6 +32,8 @@ from agent_reasoning.schemas import ModelSummary, ReasonRequest, ReasonResponse,
 INSTRUCTIONS = """Structured problems, solved by small models and checked by exact verifiers; each tool is a kind of problem. \
 An answer is right for certain where `verified` is true, and only there. The resource task://{name} has the schema of a \
 tool's context and an example."""
+
+CANCELLED = -32800  # what the SDK answers with in the same case
 
 # What is offered follows from the process's models alone, and so does what each caller sees.
 HINT = CacheHint(ttl_ms=300_000, scope="public")
@@ -60,6 +63,7 @@ class Face:
         self._schemas = {tool.name: tool.input_schema for tool in self._tools}
         self._documents = Documents(tasks, models)
         self._reasoner = reasoner
+        self.calls = Calls()
 
     def server(self) -> Server[Any]:
         return Server(
@@ -97,9 +101,14 @@ class Face:
             raise MCPError(
                 INVALID_PARAMS, f"Unknown tool: {params.name[:64]!r}. The tools are: {', '.join(self._tasks)}."
             )
+        with self.calls.cancellable(context.request, context.request_id):
+            return await self._called(context, task, params.arguments or {})
+        raise MCPError(CANCELLED, "The call was cancelled.")
+
+    async def _called(self, context: Context, task: TaskDetail, arguments: dict[str, Any]) -> CallToolResult:
         request_id = None if context.request is None else context.request.scope["request_id"]
         try:
-            body = self._body(task, params.arguments or {})
+            body = self._body(task, arguments)
             return result_of(await self._answer(context, body))
         except ReasoningError as error:
             return refusal_of(error, task, request_id)

@@ -1,0 +1,281 @@
+"""MCP from real processes: the service's, and `agent-reasoning mcp`."""
+
+import asyncio
+import json
+import subprocess
+import sys
+
+import anyio
+import httpx2
+import pytest
+from mcp import Client
+
+from agent_reasoning.schemas import ReasonResponse
+from tests.delivery.sinks import RecordingSink, dead_address, listening
+from tests.live import command, environment, serving
+from tests.mcp.talks import connected
+from tests.mcp.test_endpoint import HEADERS, INITIALIZE, MODERN, call
+from tests.test_server import LONG, SHORT, connect, raw, wait_for_metric, wait_for_steps
+
+SECONDS_OF_WORK = {"context": LONG["context"], "max_steps": 64}
+GONE = b'agent_reasoning_requests_total{status="client-gone",task_type="planning"} 1.0'
+FREE = b'agent_reasoning_slots{state="used",task="rollout"} 0.0'
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+@pytest.mark.parametrize("progress", [False, True], ids=["silent", "progress"])
+def test_a_call_that_is_cancelled_is_taken_off_the_engine(mode, progress):
+    async def cancel(url):
+        async def ignore(*_):
+            pass
+
+        async with connected("http", mode, url) as client, anyio.create_task_group() as group:
+            group.start_soon(
+                lambda: client.call_tool("rollout", SECONDS_OF_WORK, progress_callback=ignore if progress else None)
+            )
+            await asyncio.to_thread(wait_for_steps, url)
+            group.cancel_scope.cancel()
+            with anyio.CancelScope(shield=True):  # the connection stays open meanwhile
+                await asyncio.to_thread(wait_for_metric, url, GONE)
+        return True
+
+    with serving(LOG_LEVEL="warning", REQUEST_TIMEOUT_SECONDS="250") as (_, url):
+        asyncio.run(cancel(url))
+        wait_for_metric(url, FREE)
+        answer = httpx2.post(f"{url}/reason", json=SHORT, timeout=60).json()
+
+    assert answer["verified"]
+
+
+@pytest.mark.parametrize("headers", [MODERN, {"mcp-protocol-version": "2025-06-18"}], ids=["modern", "2025"])
+def test_a_client_that_closes_its_connection_is_taken_off_the_engine(headers):
+    with serving(LOG_LEVEL="warning", REQUEST_TIMEOUT_SECONDS="250") as (_, url):
+        with connect(url) as leaving:
+            body = json.dumps(call(SECONDS_OF_WORK)).encode()
+            lines = [f"{name}: {value}" for name, value in (HEADERS | headers).items()]
+            head = "\r\n".join(
+                ["POST /mcp HTTP/1.1", "host: localhost", *lines, f"content-length: {len(body)}", "", ""]
+            )
+            leaving.sendall(head.encode() + body)
+            wait_for_steps(url)
+        wait_for_metric(url, GONE)
+        wait_for_metric(url, FREE)
+
+
+def test_nobody_cancels_anothers_call():
+    async def cancel(url):
+        async with (
+            connected("http", "legacy", url) as one,
+            connected("http", "legacy", url) as other,
+            anyio.create_task_group() as group,
+        ):
+            found = []
+
+            async def ask():
+                # Ids count up from the same number in each session.
+                found.append(await one.call_tool("rollout", SECONDS_OF_WORK | {"max_steps": 3}))
+
+            group.start_soon(ask)
+            await asyncio.to_thread(wait_for_steps, url)
+            for number in range(10):
+                await other.session.send_notification(cancelled(number))
+        return found[0]
+
+    with serving(LOG_LEVEL="warning", REQUEST_TIMEOUT_SECONDS="250") as (_, url):
+        answer = asyncio.run(cancel(url))
+
+    assert ReasonResponse.model_validate(answer.structured_content).halted_by == "max_steps"
+
+
+def cancelled(number):
+    from mcp_types import CancelledNotification, CancelledNotificationParams
+
+    return CancelledNotification(params=CancelledNotificationParams(request_id=number))
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+def test_sessions_at_the_same_time_get_their_own_answers(live, mode):
+    async def ask(number):
+        async with connected("http", mode, live) as client:
+            steps = {f"{number}.{step}": [f"{number}.{step - 1}"] if step else [] for step in range(number + 1)}
+            answer = await client.call_tool("rollout", {"context": {"steps": steps}, "conversation_id": str(number)})
+            return answer.structured_content
+
+    async def ask_all():
+        return await asyncio.gather(*(ask(number) for number in range(6)))
+
+    for number, answer in enumerate(asyncio.run(ask_all())):
+        assert answer["conversation_id"] == str(number)
+        assert answer["solution"]["waves"] == [[f"{number}.{step}"] for step in range(number + 1)]
+
+
+def test_a_full_queue_is_an_error_of_the_tool_that_says_when_to_come_back():
+    async def ask(url):
+        async with connected("http", "auto", url) as client:
+            return await client.call_tool("rollout", {"context": SHORT["context"]})
+
+    with serving(SLOTS="1", MAX_QUEUE="1") as (_, url), connect(url) as large, connect(url) as waiting:
+        large.sendall(raw(LONG))
+        wait_for_steps(url)
+        waiting.sendall(raw(LONG))
+        wait_for_metric(url, b"agent_reasoning_queue_depth 1.0")
+        answer = asyncio.run(ask(url))
+
+    assert answer.is_error
+    assert answer.meta["io.homelab.reasoning/error"]["code"] == "overloaded"
+    assert "may succeed after 1 s" in answer.content[0].text
+
+
+def test_the_environment_sets_who_may_call_and_on_knative_the_services_name_is_enough():
+    def status(url, host):
+        body = json.dumps(call(SHORT_CALL)).encode()
+        return httpx2.post(f"{url}/mcp", content=body, headers=HEADERS | MODERN | {"host": host}).status_code
+
+    with serving(K_SERVICE="agent-reasoning", LOG_LEVEL="warning") as (_, url):
+        knative = [
+            status(url, host) for host in ("agent-reasoning.ai-agents.svc.cluster.local", "10.0.0.1", "localhost")
+        ]
+    with serving(MCP_ALLOWED_HOSTS="tools.example.com", K_SERVICE="x", LOG_LEVEL="warning") as (_, url):
+        named = [status(url, host) for host in ("tools.example.com", "x.ai-agents.svc", "localhost")]
+
+    assert knative == [200, 421, 200]
+    assert named == [200, 421, 421]
+
+
+SHORT_CALL = {"context": SHORT["context"]}
+
+
+def test_results_of_calls_are_published_where_there_is_a_sink_and_logged_under_the_requests_id():
+    async def ask(url, mode):
+        async with connected("http", mode, url) as client:
+            return (await client.call_tool("rollout", SHORT_CALL)).structured_content["request_id"]
+
+    sink = RecordingSink()
+    with listening(sink) as sink_url, serving(K_SINK=sink_url, LOG_FORMAT="json") as (process, url):
+        ids = [asyncio.run(ask(url, mode)) for mode in ("auto", "legacy")]
+        process.terminate()
+        log = [json.loads(line) for line in process.communicate(timeout=60)[1].decode().splitlines()]
+
+    answered = [line["request_id"] for line in log if line["event"] == "request.answered"]
+    assert answered == ids
+    assert sorted(headers["ce-causationid"] for headers, _ in sink.accepted) == sorted(ids)
+    assert [line for line in log if line["level"] in ("warning", "error", "critical")] == []
+
+
+def test_it_can_be_switched_off_and_then_costs_nothing():
+    with serving(MCP_ENABLED="false", LOG_FORMAT="json") as (process, url):
+        status = httpx2.post(f"{url}/mcp", json=INITIALIZE, headers=HEADERS).status_code
+        loaded = f"/proc/{process.pid}/maps"
+        with open(loaded) as maps:
+            found = "cryptography" in maps.read()  # what only the SDK brings
+        process.terminate()
+        log = process.communicate(timeout=60)[1].decode()
+
+    assert (status, found) == (404, False)
+    assert '"event": "mcp.off"' in log
+
+
+def mcp(*arguments, text=""):
+    return subprocess.run(
+        command("mcp", *arguments),
+        input=text,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_standard_output_holds_the_protocol_alone_and_the_end_of_input_ends_the_process():
+    messages = [
+        "this is no JSON",
+        json.dumps(INITIALIZE),
+        json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}),
+    ]
+
+    done = mcp(text="".join(f"{message}\n" for message in messages))
+
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 0, done.stderr
+    assert {answer["jsonrpc"] for answer in answers} == {"2.0"}
+    assert {0, 1} <= {answer.get("id") for answer in answers}
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--models", "/nowhere"], "/nowhere is no directory"),
+        (["--device", "cuda:7"], "cuda:7"),
+        (["--url", "nowhere"], "http://"),
+    ],
+)
+def test_what_cannot_work_ends_the_process_with_a_reason_and_no_output(arguments, words):
+    done = mcp(*arguments)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_service_that_goes_away_is_an_error_of_the_tool(monkeypatch):
+    async def ask(process, url):
+        async with connected("relay", "auto", url) as client:
+            before = await client.call_tool("rollout", SHORT_CALL)
+            process.kill()
+            process.wait()
+            return before, await client.call_tool("rollout", SHORT_CALL | {"timeout_seconds": 1})
+
+    with serving(LOG_LEVEL="warning") as (process, url):
+        before, after = asyncio.run(ask(process, url))
+
+    assert not before.is_error
+    assert after.is_error
+    assert after.meta["io.homelab.reasoning/error"]["code"] in ("unreachable", "timed-out")
+
+
+def test_the_relay_loads_no_torch():
+    code = "import sys, agent_reasoning.commands.mcp; print('torch' in sys.modules)"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "False"
+
+
+def test_a_call_that_is_cancelled_over_standard_input_is_taken_off_the_engine(registry, models):
+    """The SDK's stream in memory is its standard input and output but for the pipes."""
+    from agent_reasoning.api.mcp.server import Face
+    from agent_reasoning.commands.mcp import Here
+    from agent_reasoning.service.catalog import task_detail
+    from agent_reasoning.service.reason import ReasoningService
+
+    service = ReasoningService(registry, models, timeout_seconds=250)
+    face = Face([task_detail(task, service.models.get(task.info.name)) for task in registry.all()], [], Here(service))
+    begun = asyncio.Event()
+
+    async def progressed(*_):
+        begun.set()
+
+    async def cancel():
+        async with Client(face.server(), mode="legacy") as client, anyio.create_task_group() as group:
+            group.start_soon(lambda: client.call_tool("rollout", SECONDS_OF_WORK, progress_callback=progressed))
+            await begun.wait()
+            group.cancel_scope.cancel()
+        while service.running:
+            await asyncio.sleep(0.01)  # polls a condition; the test's own time limit ends it
+
+    service.start()
+    try:
+        asyncio.run(cancel())
+    finally:
+        service.stop()
+
+    assert b'status="client-gone",task_type="planning"} 1.0' in service.metrics.render("")[0]
+
+
+def test_a_dead_address_is_said_at_once():
+    done = mcp("--url", dead_address())
+
+    assert done.returncode == 2
+    assert "could not be reached" in done.stderr or "unreachable" in done.stderr or "connect" in done.stderr.lower()
