@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from agent_reasoning.engine.confidence import Confidence
+from agent_reasoning.engine.deduction import Policy
 from agent_reasoning.engine.halting import Halting
 from agent_reasoning.engine.noise import NoiseStream
 from agent_reasoning.engine.pool import Pool, Refined
@@ -30,6 +31,8 @@ class Model(ABC):
     applications_per_step: int
     confidence: Confidence
     halting: Halting = field(default=Halting(), kw_only=True)
+    deduction: Policy | None = field(default=None, kw_only=True)
+    """How it searches by removing candidates; None for a model that only refines an answer."""
 
     @abstractmethod
     def fits(self, spec: ProblemSpec) -> bool:
@@ -54,8 +57,8 @@ class Model(ABC):
     @property
     def ahead(self) -> int:
         """How many steps to start before the verdict on an earlier one is in. On a GPU that hides the verifier; a CPU
-        has better work to do."""
-        return 0 if self.device == "cpu" else 1
+        has better work to do, and the next step of a deduction follows from what came of the last."""
+        return 0 if self.device == "cpu" or self.deduction is not None else 1
 
 
 class Refinement:

@@ -105,7 +105,7 @@ class PublishedPool(TensorPool):
     def _inputs(self, rows: Rows) -> PublishedInputs:
         return PublishedInputs(self._tokens[rows], self._answers[rows], self._allowed[rows])
 
-    def _refine(self, inputs: PublishedInputs, carry: Carry, into: Carry) -> tuple[Tensor, Tensor]:
+    def _refine(self, inputs: PublishedInputs, carry: Carry, into: Carry) -> tuple[Tensor, ...]:
         tokens = inputs.tokens
         count, cells = tokens.shape
         batch = {"inputs": tokens, "puzzle_identifiers": tokens.new_zeros(count)}
