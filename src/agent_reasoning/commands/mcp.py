@@ -1,6 +1,7 @@
 """`agent-reasoning mcp`: an MCP host's own server, on standard input and output. Logs go to standard error."""
 
 import asyncio
+import signal
 import threading
 import uuid
 from collections.abc import AsyncGenerator
@@ -56,6 +57,7 @@ async def relay_to(url: str) -> None:
 
 async def answer(face: Face) -> None:
     """Until standard input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python would first wait for the line that a thread is reading
     server = face.server()
     async with stdio_server() as (requests, answers):
         await server.run(requests, answers, server.create_initialization_options())

@@ -1,6 +1,7 @@
 """Tasks as tools: their descriptions, and calls from and to the service's own words."""
 
 import json
+import math
 from typing import Any
 
 from mcp_types import CallToolResult, ContentBlock, TextContent, Tool, ToolAnnotations
@@ -73,7 +74,7 @@ def refusal_of(error: Exception, task: TaskDetail, request_id: str | None) -> Ca
         lines.append(f"The resource task://{task.name} has the schema. A context that works: {example}")
     wait = getattr(error, "retry_after_seconds", None)
     if wait is not None:
-        lines.append(f"The same call may succeed after {wait:.0f} s.")
+        lines.append(f"The same call may succeed after {max(1, math.ceil(wait))} s.")
     elif passing(error):
         lines.append("The same call may succeed if it is tried again.")
     problem = {"code": code, "request_id": request_id, "retry_after_seconds": wait, **fields}
