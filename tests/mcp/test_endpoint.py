@@ -1,5 +1,6 @@
 """/mcp as HTTP: what is refused, by whom it may be called, and the limits that hold there as on /reason."""
 
+import asyncio
 import json
 
 import pytest
@@ -8,6 +9,7 @@ from starlette.testclient import TestClient
 from agent_reasoning.api.app import Limits, create_app
 from agent_reasoning.api.mcp.hosts import McpOptions
 from agent_reasoning.service.reason import ReasoningService
+from tests.test_server import LONG
 
 MAX_BODY = 20_000
 SMALL = {"context": {"steps": {"a": [], "b": ["a"]}}}
@@ -221,3 +223,42 @@ def test_a_task_whose_model_is_not_loaded_is_no_tool(registry, models):
 def test_without_options_there_is_no_mcp(registry, models):
     with TestClient(create_app(ReasoningService(registry, models))) as client:
         assert client.post("/mcp", json=INITIALIZE, headers=HEADERS).status_code == 404
+
+
+@pytest.mark.parametrize("revision", ["2026-07-28", "2025-06-18"])
+def test_a_client_that_closes_its_connection_is_taken_off_the_engine(registry, models, revision):
+    service = ReasoningService(registry, models, timeout_seconds=250)
+    app = create_app(service, mcp=McpOptions(hosts=("testserver",)))
+    body = json.dumps(call({"context": LONG["context"], "max_steps": 64})).encode()
+    headers = HEADERS | MODERN | {"mcp-protocol-version": revision, "host": "testserver"}
+    scope = {
+        "type": "http", "method": "POST", "path": "/mcp", "query_string": b"", "client": ("127.0.0.1", 1),
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+    }  # fmt: skip
+    messages = iter([{"type": "http.request", "body": body}])
+    sent = []
+
+    async def receive():
+        message = next(messages, None)
+        if message is None:
+            await until(lambda: service.running)
+        return message or {"type": "http.disconnect"}
+
+    async def send(message):
+        sent.append(message)
+
+    async def leave():
+        async with app.router.lifespan_context(app):
+            await app(scope, receive, send)
+            await until(lambda: not service.running)
+
+    asyncio.run(leave())
+
+    lines = service.metrics.render("")[0].decode().splitlines()
+    assert [line for line in lines if 'status="client-gone"' in line and line.endswith(" 1.0")]
+    assert sent[0]["status"] in (499, 200)  # a stream begins at once in the older revision
+
+
+async def until(condition):
+    while not condition():
+        await asyncio.sleep(0.01)  # polls a condition; the test's own time limit ends it

@@ -24,7 +24,7 @@ from agent_reasoning.api.body import parse_json
 from agent_reasoning.api.mcp.hosts import McpOptions
 from agent_reasoning.api.mcp.server import Face
 from agent_reasoning.api.problems import describe, retry_after
-from agent_reasoning.api.reasoning import admitted_body, answer_of, answers_of
+from agent_reasoning.api.reasoning import GONE, admitted_body, answer_of, answers_of
 from agent_reasoning.errors import MalformedBody, ReasoningError
 from agent_reasoning.schemas import ReasonRequest, ReasonResponse, StreamedStep
 from agent_reasoning.service.catalog import model_summary, task_detail
@@ -69,7 +69,16 @@ class Endpoint:
                 send = with_session(send)
             case {"method": "notifications/cancelled", "params": {"requestId": call_id}}:
                 self._face.calls.cancel(request, call_id)
-        await self._manager.handle_request(scope, replayed(body, receive), send)
+        begun = False
+
+        async def send_begun(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        await self._manager.handle_request(scope, replayed(body, receive), send_begun)
+        if not begun:
+            await GONE(scope, receive, send)
 
 
 class Answering:
