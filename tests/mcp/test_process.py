@@ -157,19 +157,24 @@ def mcp(*arguments, text=""):
 
 
 def test_standard_output_holds_the_protocol_alone_and_the_end_of_input_ends_the_process():
-    messages = [
-        "this is no JSON",
-        json.dumps(INITIALIZE),
-        json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}),
-    ]
+    listing = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+    with subprocess.Popen(
+        command("mcp"),
+        env=environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        for message in ("this is no JSON", json.dumps(INITIALIZE), json.dumps(listing)):
+            process.stdin.write(f"{message}\n")
+        process.stdin.flush()
+        answers = [json.loads(process.stdout.readline()) for _ in range(2)]
+        left, log = process.communicate(timeout=60)  # which closes its input
 
-    done = mcp(text="".join(f"{message}\n" for message in messages))
-
-    answers = [json.loads(line) for line in done.stdout.splitlines()]
-    assert done.returncode == 0, done.stderr
-    assert {answer["jsonrpc"] for answer in answers} == {"2.0"}
-    assert {0, 1} <= {answer.get("id") for answer in answers}
-    assert "Traceback" not in done.stderr
+    assert [answer["id"] for answer in answers] == [0, 1]
+    assert (left, process.returncode) == ("", 0)
+    assert "Traceback" not in log
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
