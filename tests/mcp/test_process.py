@@ -10,13 +10,12 @@ from contextlib import contextmanager
 import anyio
 import httpx2
 import pytest
-from mcp import Client
 
 from tests.delivery.sinks import RecordingSink, dead_address, listening
 from tests.live import command, environment, serving
 from tests.mcp.talks import connected
 from tests.mcp.test_endpoint import HEADERS, INITIALIZE, MODERN, call
-from tests.test_server import LONG, SHORT, connect, raw, wait_for_metric, wait_for_steps
+from tests.test_server import LONG, SHORT, wait_for_metric
 
 SECONDS_OF_WORK = {"context": LONG["context"], "max_steps": 64}
 AT_WORK = b'agent_reasoning_slots{state="used",task="rollout"} 1.0'
@@ -74,23 +73,6 @@ def test_sessions_at_the_same_time_get_their_own_answers(live, mode):
     for number, answer in enumerate(asyncio.run(ask_all())):
         assert answer["conversation_id"] == str(number)
         assert answer["solution"]["waves"] == [[f"{number}.{step}"] for step in range(number + 1)]
-
-
-def test_a_full_queue_is_an_error_of_the_tool_that_says_when_to_come_back():
-    async def ask(url):
-        async with connected("http", "auto", url) as client:
-            return await client.call_tool("rollout", {"context": SHORT["context"]})
-
-    with serving(SLOTS="1", MAX_QUEUE="1") as (_, url), connect(url) as large, connect(url) as waiting:
-        large.sendall(raw(LONG))
-        wait_for_steps(url)
-        waiting.sendall(raw(LONG))
-        wait_for_metric(url, b"agent_reasoning_queue_depth 1.0")
-        answer = asyncio.run(ask(url))
-
-    assert answer.is_error
-    assert answer.meta["io.homelab.reasoning/error"]["code"] == "overloaded"
-    assert "may succeed after 1 s" in answer.content[0].text
 
 
 def test_the_environment_sets_who_may_call_and_on_knative_the_services_name_is_enough():
@@ -228,37 +210,6 @@ def test_the_relay_loads_no_torch():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "False"
-
-
-def test_a_call_that_is_cancelled_over_standard_input_is_taken_off_the_engine(registry, models):
-    """The SDK's stream in memory is its standard input and output but for the pipes."""
-    from agent_reasoning.api.mcp.server import Face
-    from agent_reasoning.commands.mcp import Here
-    from agent_reasoning.service.catalog import task_detail
-    from agent_reasoning.service.reason import ReasoningService
-
-    service = ReasoningService(registry, models, timeout_seconds=250)
-    face = Face([task_detail(task, service.models.get(task.info.name)) for task in registry.all()], [], Here(service))
-    begun = asyncio.Event()
-
-    async def progressed(*_):
-        begun.set()
-
-    async def cancel():
-        async with Client(face.server(), mode="legacy") as client, anyio.create_task_group() as group:
-            group.start_soon(lambda: client.call_tool("rollout", SECONDS_OF_WORK, progress_callback=progressed))
-            await begun.wait()
-            group.cancel_scope.cancel()
-        while service.running:
-            await asyncio.sleep(0.01)  # polls a condition; the test's own time limit ends it
-
-    service.start()
-    try:
-        asyncio.run(cancel())
-    finally:
-        service.stop()
-
-    assert b'status="client-gone",task_type="planning"} 1.0' in service.metrics.render("")[0]
 
 
 def test_a_dead_address_is_said_at_once():
