@@ -131,7 +131,7 @@ def test_help_loads_nothing_large():
         "for arguments in [['--help'], ['version'], *([name, '--help'] for name in main.commands)]:\n"
         "    try: main(arguments)\n"
         "    except SystemExit as end: assert end.code == 0\n"
-        "large = {'torch', 'numpy', 'pydantic', 'fastapi', 'starlette', 'cloudevents', 'httpx2', 'yaml', 'rich', 'asyncio'}\n"
+        "large = {'torch', 'numpy', 'pydantic', 'fastapi', 'starlette', 'cloudevents', 'httpx2', 'yaml', 'rich', 'asyncio', 'mcp'}\n"
         "print(*(large & set(sys.modules)), 'loaded')"
     )
 

@@ -171,6 +171,22 @@ def evaluate(
 
 
 @main.command()
+@URL
+@MODELS
+@DEVICE
+@click.pass_context
+def mcp(ctx: click.Context, /, url: str | None, models: Path | None, device: str) -> None:
+    """Serve the tasks as tools over MCP, on standard input and output; a host starts it."""
+    here_or_there(ctx)
+    from agent_reasoning.commands.mcp import relay, serve
+
+    if url:
+        relay(url)
+    else:
+        serve(models, device)
+
+
+@main.command()
 @click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
 @URL
 @MODELS

@@ -16,6 +16,7 @@ from sse_starlette.sse import AppStatus
 
 from agent_reasoning.api.app import Limits, create_app
 from agent_reasoning.api.events import EventOptions, Events
+from agent_reasoning.api.mcp.hosts import McpOptions, allowed_hosts, allowed_origins
 from agent_reasoning.engine.loading import Published, gpu_uuid, load_models, pick_device
 from agent_reasoning.engine.model import Model
 from agent_reasoning.service.gpu import GpuMeter
@@ -94,6 +95,16 @@ def event_options(settings: Settings) -> EventOptions:
     )
 
 
+def mcp_options(settings: Settings) -> McpOptions | None:
+    """Says once by which names /mcp may be called."""
+    if not settings.mcp_enabled:
+        log.info("mcp.off", reason="MCP_ENABLED is false")
+        return None
+    hosts = allowed_hosts(settings.mcp_allowed_hosts, settings.k_service)
+    log.info("mcp.hosts", hosts=hosts, origins=settings.mcp_allowed_origins or "this machine's")
+    return McpOptions(hosts, allowed_origins(settings.mcp_allowed_origins))
+
+
 def load(settings: Settings, registry: Registry) -> list[Model]:
     """Raises ConfigurationError where the device or a model cannot be used."""
     published = Published(
@@ -129,7 +140,8 @@ def serve() -> None:
     if (uuid := gpu_uuid(models[0].device)) is not None:
         service.metrics.watch_gpu(GpuMeter(uuid))
     options = event_options(settings)
-    app = create_app(service, Limits(settings.max_body_bytes, settings.rate_limit, settings.trusted_hops), options)
+    limits = Limits(settings.max_body_bytes, settings.rate_limit, settings.trusted_hops)
+    app = create_app(service, limits, options, mcp_options(settings))
     config = uvicorn.Config(
         app,
         host=settings.host,

@@ -1,7 +1,7 @@
 """The HTTP face: routes, and the ASGI plumbing around them."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 
 from fastapi import FastAPI, Request, Response
@@ -14,6 +14,7 @@ from agent_reasoning.api import operations, reasoning
 from agent_reasoning.api.draining import CloseWhileDraining
 from agent_reasoning.api.events import EventOptions, Events
 from agent_reasoning.api.identity import RequestIdentity
+from agent_reasoning.api.mcp.hosts import McpOptions
 from agent_reasoning.api.problems import MEDIA_TYPE, describe_status, render
 from agent_reasoning.errors import ReasoningError
 from agent_reasoning.service.limits import RateLimiter
@@ -34,16 +35,27 @@ class Limits:
     trusted_hops: int = 0
 
 
-def create_app(service: ReasoningService, limits: Limits | None = None, options: EventOptions | None = None) -> FastAPI:
-    """The application around a service; it starts and stops the service's engine."""
+def create_app(
+    service: ReasoningService,
+    limits: Limits | None = None,
+    options: EventOptions | None = None,
+    mcp: McpOptions | None = None,
+) -> FastAPI:
+    """The application around a service; it starts and stops the service's engine. mcp: None for no /mcp."""
     limits = limits or Limits()
     events = Events(service, options or EventOptions())
+    endpoint = None
+    if mcp is not None:
+        from agent_reasoning.api.mcp.endpoint import Endpoint  # the SDK: a fifth of a second, and 22 MiB
+
+        endpoint = Endpoint(service, mcp, limits.max_body_bytes)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         service.start()
         events.start()
-        yield
+        async with endpoint.running() if endpoint else nullcontext():
+            yield
         await events.stop(FLUSH_SECONDS)
         service.stop()
 
@@ -58,6 +70,8 @@ def create_app(service: ReasoningService, limits: Limits | None = None, options:
     app.state.events = events
     app.include_router(eventing.router)
     app.include_router(operations.router)
+    if endpoint:
+        app.router.routes.append(endpoint.route())
     app.add_exception_handler(ReasoningError, _render)
     app.add_exception_handler(HTTPException, _render_http)
     app.add_middleware(RequestIdentity)

@@ -79,6 +79,14 @@ class Settings(BaseSettings):
     publish_retry_seconds: PositiveFloat = Field(
         300.0, allow_inf_nan=False, description="how long one result is tried before it is given up"
     )
+    mcp_enabled: bool = Field(True, description="false: no /mcp, and its SDK is not loaded")
+    mcp_allowed_hosts: str | None = Field(
+        None, description="names that /mcp may be called by, with commas between, as *.example.com; *: any"
+    )
+    mcp_allowed_origins: str | None = Field(
+        None, description="origins of web pages that may call /mcp, as https://chat.example.com, with commas between"
+    )
+    k_service: str | None = Field(None, description="set by Knative: the Service's name")
     shutdown_seconds: PositiveFloat | None = Field(
         None,
         allow_inf_nan=False,
