@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import structlog
 from starlette.requests import HTTPConnection
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agent_reasoning.api.faces import rendered
 from agent_reasoning.api.identity import address_of
@@ -53,30 +53,39 @@ class Admission:
             await send({"type": "websocket.close", "code": 1008})
             return
         try:
-            self._admit(HTTPConnection(scope), scope["method"])
+            counted = self._admit(HTTPConnection(scope), scope["method"])
         except ReasoningError as error:
             if scope["method"] not in READS:
                 self._service.metrics.failed("general", error.code)
             await rendered(scope["path"], error, scope.get("request_id"))(scope, receive, send)
             return
-        await self.app(scope, receive, send)
 
-    def _admit(self, connection: HTTPConnection, method: str) -> None:
-        """Raises Unauthenticated, Overloaded, NotReady, RateLimited."""
+        async def send_and_refund(message: Message) -> None:
+            # There was room when it was let in, and none any more when it reached the engine.
+            if counted is not None and message["type"] == "http.response.start" and message["status"] == 503:
+                self._limiter.refund(counted)
+            await send(message)
+
+        await self.app(scope, receive, send_and_refund)
+
+    def _admit(self, connection: HTTPConnection, method: str) -> str | None:
+        """Under which name the request has been counted. Raises Unauthenticated, Overloaded, NotReady, RateLimited."""
         path = connection.scope["path"]
         read = method in READS
         if path in OPEN or (read and path in OPEN_PAGES):
-            return
+            return None
         if path in EVENTS and not read:
             # A broker delivers without a key, and again what is refused: there its own reply says what to do.
             if self._access.events_need_key:
                 self._authenticated(connection)
-            return
+            return None
         client = self._authenticated(connection)
         if not read and not path.startswith(WITHOUT_ENGINE):
             self._service.check_open()
         # Reads have a count of their own: who polls /models can still ask.
-        self._limiter.check(f"{'reads' if read else 'asks'} {client}")
+        counted = f"{'reads' if read else 'asks'} {client}"
+        self._limiter.check(counted)
+        return counted
 
     def _authenticated(self, connection: HTTPConnection) -> str:
         """The client that rates count. Raises Unauthenticated; RateLimited for who keeps trying."""
