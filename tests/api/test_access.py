@@ -103,8 +103,14 @@ def test_what_the_cluster_asks_needs_none(locked, path):
     assert locked.get(path).status_code == 200
 
 
-def test_a_page_at_the_root_needs_none(locked):
-    assert locked.get("/").status_code != 401
+@pytest.mark.parametrize("path", ["/", "/static/page.css", "/favicon.ico"])
+def test_a_page_needs_none_before_it_can_send_one(locked, path):
+    assert locked.get(path).status_code != 401
+
+
+def test_what_only_looks_like_a_page_needs_one(locked):
+    assert locked.post("/static/page.css").status_code == 401
+    assert locked.get("/static").status_code == 401
 
 
 def test_events_need_none_unless_that_is_asked_for(registry, models, locked):
@@ -144,7 +150,7 @@ def test_reads_are_limited_too_and_have_a_count_of_their_own(registry, models):
     assert [response.status_code for response in reads] == [200, 200, 429]
     assert int(reads[-1].headers["retry-after"]) >= 1
     assert asked.status_code == 200
-    assert (listed.status_code, listed.json()["error"]["code"]) == (429, "rate_limited")
+    assert (listed.status_code, listed.json()["error"]["code"]) == (429, "rate_limit_exceeded")
     assert int(listed.headers["retry-after"]) >= 1
 
 

@@ -18,6 +18,7 @@ from agent_reasoning.service.reason import ReasoningService
 # What the cluster asks, and pages that hold no data and cannot send a key before they are loaded.
 OPEN = {"/health", "/ready", "/metrics", "/docs", "/openapi.json"}
 OPEN_PAGES = {"/", "/favicon.ico"}  # GET and HEAD; POST / is a delivery of an event
+OPEN_FILES = "/static/"
 EVENTS = {"/", "/events", "/events/"}
 # Its work is done elsewhere than in the engine, whose queue says nothing about it.
 WITHOUT_ENGINE = "/v1/functions"
@@ -72,7 +73,7 @@ class Admission:
         """Under which name the request has been counted. Raises Unauthenticated, Overloaded, NotReady, RateLimited."""
         path = connection.scope["path"]
         read = method in READS
-        if path in OPEN or (read and path in OPEN_PAGES):
+        if path in OPEN or (read and (path in OPEN_PAGES or path.startswith(OPEN_FILES))):
             return None
         if path in EVENTS and not read:
             # A broker delivers without a key, and again what is refused: there its own reply says what to do.

@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from agent_reasoning.api.body import parse_json, read_body
+from agent_reasoning.api.body import parse_json
+from agent_reasoning.api.reasoning import admitted_body
 from agent_reasoning.errors import InvalidRequest
 from agent_reasoning.schemas import (
     FunctionArguments,
@@ -32,7 +33,7 @@ ERROR: dict[str, Any] = {
     }
 }
 ERRORS: dict[int | str, dict[str, Any]] = {
-    400: {**ERROR, "description": "The body is not JSON."},
+    400: {**ERROR, "description": "The body is not JSON, or breaks its schema."},
     401: {**ERROR, "description": "API keys are configured, and the request carries none of them."},
     404: {**ERROR, "description": "There is no such function."},
     408: {**ERROR, "description": "The body did not arrive in time."},
@@ -58,8 +59,7 @@ Offered = Annotated[Functions, Depends(functions_of)]
 
 
 async def body_of(request: Request, model: type[Model]) -> Model:
-    data = parse_json(await read_body(request, request.app.state.limits.max_body_bytes))
-    return validate(model, data, InvalidRequest, "request")
+    return validate(model, parse_json(await admitted_body(request)), InvalidRequest, "request")
 
 
 def summary(info: FunctionInfo) -> FunctionSummary:
