@@ -10,7 +10,10 @@ from benchmarks.hostile.corpus import CORPUS
 from benchmarks.hostile.run import run
 from tests.live import serving
 
-BEGIN, END = "<!-- hostile code: made by `python -m benchmarks.hostile --write` -->", "<!-- end of hostile code -->"
+BEGIN, END = (
+    "<!-- hostile code: made by `python -m benchmarks.hostile --write docs/functions.md` -->",
+    "<!-- end of hostile code -->",
+)
 CODE, TOLD = 72, 96  # characters that are shown
 
 
