@@ -109,6 +109,7 @@ def access_of(settings: Settings) -> Access:
 
 
 def functions_of(settings: Settings) -> Functions:
+    """Raises ConfigurationError where the sandbox cannot be started."""
     if not settings.functions_enabled:
         return Functions()
     limits = SandboxLimits(
@@ -116,7 +117,9 @@ def functions_of(settings: Settings) -> Functions:
         memory_bytes=settings.function_memory_bytes,
         workers=settings.function_workers,
     )
-    return Functions(limits)
+    functions = Functions(limits)
+    functions.start()  # before anything listens: what is missing stops the start
+    return functions
 
 
 def load(settings: Settings, registry: Registry) -> list[Model]:

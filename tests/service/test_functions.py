@@ -6,6 +6,7 @@ import time
 import pytest
 
 from agent_reasoning.errors import (
+    ConfigurationError,
     FunctionExists,
     FunctionFailed,
     InvalidFunction,
@@ -234,6 +235,26 @@ def test_a_sandbox_that_has_not_started_says_so():
 
     with pytest.raises(NotReady):
         asyncio.run(work())
+
+
+def test_a_sandbox_that_cannot_be_started_stops_the_start(monkeypatch):
+    monkeypatch.setenv("MONTY_BIN", "/nonexistent")
+
+    with pytest.raises(ConfigurationError, match="/nonexistent"):
+        Functions(SandboxLimits()).start()
+
+
+def test_it_can_be_started_again_after_its_end():
+    functions = Functions(SandboxLimits())
+    results = []
+    for _ in range(2):
+        functions.start()
+        functions.start()
+        asyncio.run(functions.register(source("add", ADD), replace=True))
+        results.append(asyncio.run(functions.call("add", {"a": 1})))
+        functions.close()
+
+    assert results == [4, 4]
 
 
 def test_arithmetic_is_answered_by_a_call_and_nothing_else_is():

@@ -23,7 +23,14 @@ from pydantic_monty import (
     ResourceLimits,
 )
 
-from agent_reasoning.errors import FunctionFailed, FunctionsError, InvalidFunction, NotReady, Overloaded
+from agent_reasoning.errors import (
+    ConfigurationError,
+    FunctionFailed,
+    FunctionsError,
+    InvalidFunction,
+    NotReady,
+    Overloaded,
+)
 
 SOURCE = "<python-input-0>"  # what Monty calls the first code of a session: the function's own
 SHOWN = 500  # characters of an exception's text
@@ -62,30 +69,35 @@ class Sandbox:
 
     def __init__(self, limits: SandboxLimits) -> None:
         self.limits = limits
-        grace = limits.seconds / 2
-        self._pool = Monty(
+        self._free = asyncio.Semaphore(limits.workers)
+        self._pool: Monty | None = None
+
+    def start(self) -> None:
+        """Takes some milliseconds; once is enough. Raises ConfigurationError where Monty's program cannot be started."""
+        if self._pool is not None:
+            return
+        grace = self.limits.seconds / 2
+        pool = Monty(
             min_processes=1,
-            max_processes=limits.workers,
-            checkout_timeout=limits.wait_seconds,
-            request_timeout=limits.seconds + grace,  # whoever has not stopped by then is killed
+            max_processes=self.limits.workers,
+            checkout_timeout=self.limits.wait_seconds,
+            request_timeout=self.limits.seconds + grace,  # whoever has not stopped by then is killed
             feed_duration_limit_grace=grace,
             max_checkouts_per_worker=100,
         )
-        self._threads = ThreadPoolExecutor(limits.workers, "sandbox")
-        self._free = asyncio.Semaphore(limits.workers)
-        self._open = False
-
-    def start(self) -> None:
-        """Raises FileNotFoundError where Monty's program is not installed. Takes some milliseconds."""
-        self._pool.__enter__()
-        self._open = True
+        try:
+            pool.__enter__()
+        except (OSError, RuntimeError) as error:
+            raise ConfigurationError(f"FUNCTIONS_ENABLED: the sandbox cannot be started: {error}.") from None
+        self._pool = pool
+        self._threads = ThreadPoolExecutor(self.limits.workers, "sandbox")
 
     def close(self) -> None:
         """Waits for what runs, which its limits end."""
-        self._threads.shutdown()
-        if self._open:
+        if self._pool is not None:
+            self._threads.shutdown()
             self._pool.__exit__(None, None, None)
-            self._open = False
+            self._pool = None
 
     async def check(self, code: str) -> None:
         """Run the code, as every call does before it calls. Raises InvalidFunction with its `line`, Overloaded, NotReady."""
@@ -98,7 +110,7 @@ class Sandbox:
         return Ran(self._result(text), output)
 
     async def _run(self, work: Callable[[], tuple[Any, str]]) -> tuple[Any, str]:
-        if not self._open:
+        if self._pool is None:
             raise NotReady("Functions are not running: the service is starting or ending.")
         try:
             async with asyncio.timeout(self.limits.wait_seconds):
@@ -116,6 +128,7 @@ class Sandbox:
             done.exception()  # seen, though nobody may be left to be told
 
     def _feed(self, code: str, last: str, arguments: dict[str, Any], failure: type[FunctionsError]) -> tuple[Any, str]:
+        assert self._pool is not None
         printed = CollectString(max_bytes=self.limits.output_bytes)
         limits = ResourceLimits(
             max_feed_duration_secs=self.limits.seconds,
