@@ -170,6 +170,21 @@ def evaluate(
         options["json_path"].write_text(json.dumps(figures, indent=1) + "\n")
 
 
+@main.group()
+def keys() -> None:
+    """API keys (docs/access.md)."""
+
+
+@keys.command()
+@click.argument("name")
+def new(name: str) -> None:
+    """Make an API key for the client NAME. It is printed once; the service is given the line, which does not show it."""
+    from agent_reasoning.service.keys import new_key
+
+    key, line = new_key(name)
+    click.echo(f"key, for the client:          {key}\nline, for API_KEYS_FILE:      {line}")
+
+
 @main.command()
 @URL
 @MODELS

@@ -9,28 +9,23 @@ import uuid
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager
 from http import HTTPStatus
-from typing import Any
 
 from mcp.server.streamable_http import MCP_SESSION_ID_HEADER
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
-from mcp_types import INVALID_REQUEST, PARSE_ERROR
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
 from agent_reasoning.api.body import parse_json
 from agent_reasoning.api.mcp.hosts import McpOptions
+from agent_reasoning.api.mcp.rejections import INVALID_REQUEST, PATH, refused, rejection
 from agent_reasoning.api.mcp.server import Face
-from agent_reasoning.api.problems import describe, retry_after
 from agent_reasoning.api.reasoning import GONE, admitted_body, answer_of, answers_of
-from agent_reasoning.errors import MalformedBody, ReasoningError
+from agent_reasoning.errors import ReasoningError
 from agent_reasoning.schemas import ReasonRequest, ReasonResponse, StreamedStep
 from agent_reasoning.service.catalog import model_summary, task_detail
 from agent_reasoning.service.reason import ReasoningService
-
-PATH = "/mcp"
 
 
 class Endpoint:
@@ -108,22 +103,6 @@ def with_session(send: Send) -> Send:
         await send(message)
 
     return send_with_session
-
-
-def refused(error: ReasoningError, request_id: str) -> Response:
-    """What is wrong with the message, or with who sent it: MCP clients show an error of JSON-RPC and no other body."""
-    details = describe(error, request_id)
-    code = PARSE_ERROR if isinstance(error, MalformedBody) else INVALID_REQUEST
-    data = details.model_dump(exclude_none=True)
-    return rejection(details.status, code, details.detail, data=data, headers=retry_after(error))
-
-
-def rejection(
-    status: int, code: int, message: str, *, data: dict[str, Any] | None = None, headers: dict[str, str] | None = None
-) -> Response:
-    """Before its id is known: a JSON-RPC error with none (MCP, "Transports", "Sending Messages to the Server")."""
-    error = {"code": code, "message": message} | ({} if data is None else {"data": data})
-    return JSONResponse({"jsonrpc": "2.0", "id": None, "error": error}, status, headers=headers)
 
 
 def replayed(body: bytes, receive: Receive) -> Receive:
