@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from agent_reasoning import __version__
@@ -13,8 +12,10 @@ from agent_reasoning.api import events as eventing
 from agent_reasoning.api import operations, reasoning
 from agent_reasoning.api.draining import CloseWhileDraining
 from agent_reasoning.api.events import EventOptions, Events
+from agent_reasoning.api.faces import rendered, rendered_status
 from agent_reasoning.api.identity import RequestIdentity
-from agent_reasoning.api.problems import MEDIA_TYPE, describe_status, render
+from agent_reasoning.api.openai import catalog, chat, responses
+from agent_reasoning.api.openai.errors import Refused
 from agent_reasoning.errors import ReasoningError
 from agent_reasoning.service.limits import RateLimiter
 from agent_reasoning.service.reason import ReasoningService
@@ -58,7 +59,11 @@ def create_app(service: ReasoningService, limits: Limits | None = None, options:
     app.state.events = events
     app.include_router(eventing.router)
     app.include_router(operations.router)
+    app.state.functions = None
+    for face in (catalog, chat, responses):
+        app.include_router(face.router)
     app.add_exception_handler(ReasoningError, _render)
+    app.add_exception_handler(Refused, _render)
     app.add_exception_handler(HTTPException, _render_http)
     app.add_middleware(RequestIdentity)
     app.add_middleware(CloseWhileDraining, service=service)
@@ -66,12 +71,9 @@ def create_app(service: ReasoningService, limits: Limits | None = None, options:
 
 
 async def _render(request: Request, error: Exception) -> Response:
-    return render(error, request.scope.get("request_id"))
+    return rendered(request.scope["path"], error, request.scope.get("request_id"))
 
 
 async def _render_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    details = describe_status(error.status_code, error.detail, request.scope.get("request_id"))
-    return JSONResponse(
-        details.model_dump(exclude_none=True), details.status, headers=error.headers, media_type=MEDIA_TYPE
-    )
+    return rendered_status(request.scope["path"], error, request.scope.get("request_id"))

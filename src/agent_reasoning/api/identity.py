@@ -9,7 +9,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from agent_reasoning.api.problems import render
+from agent_reasoning.api.faces import rendered
 
 HEADER = "x-request-id"
 ACCEPTABLE = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -51,7 +51,7 @@ class RequestIdentity:
             except Exception as error:  # ours to log, once, and never the client's to read
                 log.exception("http.unexpected", path=scope["path"])
                 if not started:
-                    await render(error, request_id)(scope, receive, send_with_id)
+                    await rendered(scope["path"], error, request_id)(scope, receive, send_with_id)
             finally:
                 write = log.debug if scope["path"] in QUIET else log.info
                 milliseconds = round((time.perf_counter() - begun) * 1000, 3)

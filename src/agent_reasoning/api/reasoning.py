@@ -59,13 +59,17 @@ async def service_of(request: Request) -> ReasoningService:
 Service = Annotated[ReasoningService, Depends(service_of)]
 
 
+async def admitted_body(request: Request) -> bytes:
+    """The body, once its client may send one. Raises RateLimited, BodyTooLarge, BodyTooSlow."""
+    limits = request.app.state.limits
+    request.app.state.limiter.check(client_of(request, limits.trusted_hops))
+    return await read_body(request, limits.max_body_bytes)
+
+
 async def reason_request(request: Request) -> ReasonRequest:
     """The body, read by hand: the framework's own reading knows no limit on size and takes NaN for a number."""
-    limits = request.app.state.limits
     try:
-        request.app.state.limiter.check(client_of(request, limits.trusted_hops))
-        data = parse_json(await read_body(request, limits.max_body_bytes))
-        return validate(ReasonRequest, data, InvalidRequest, "request")
+        return validate(ReasonRequest, parse_json(await admitted_body(request)), InvalidRequest, "request")
     except ReasoningError as error:
         (await service_of(request)).metrics.failed("general", error.code)
         raise

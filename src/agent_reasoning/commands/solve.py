@@ -9,6 +9,7 @@ from agent_reasoning.api.body import parse_json
 from agent_reasoning.commands.loading import load
 from agent_reasoning.errors import InvalidRequest, MalformedBody
 from agent_reasoning.schemas import ReasonRequest, ReasonResponse
+from agent_reasoning.service.documents import read_yaml
 from agent_reasoning.service.log import configure
 from agent_reasoning.service.reason import ReasoningService
 from agent_reasoning.tasks import builtin_tasks
@@ -53,23 +54,9 @@ def read_documents(text: bytes) -> Any:
             not_json = str(error).replace("The body", "The input")
     else:
         not_json = "The input is not JSON."
-    import yaml  # a large import, for people's own files only
-
-    class UniqueLoader(yaml.SafeLoader):
-        pass
-
-    def mapping(loader: UniqueLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-        names = [key.value for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
-        twice = sorted({str(name) for name in names if names.count(name) > 1})
-        if twice:
-            raise InvalidRequest(f"An object names the same thing twice: {', '.join(twice[:12])}.")
-        loader.flatten_mapping(node)
-        return loader.construct_mapping(node, deep=True)
-
-    UniqueLoader.add_constructor("tag:yaml.org,2002:map", mapping)
     try:
-        documents = list(yaml.load_all(text, UniqueLoader))
-    except (yaml.YAMLError, RecursionError, UnicodeDecodeError, TypeError) as error:
-        raise InvalidRequest(f"{not_json} Nor is it YAML: {' '.join(str(error).split())}") from None
-    documents = [document for document in documents if document is not None]
-    return documents[0] if len(documents) == 1 else {"documents": documents}
+        found = read_yaml(text)
+    except InvalidRequest as error:
+        why = str(error)
+        raise InvalidRequest(why.replace("This is not YAML", f"{not_json} Nor is it YAML")) from None
+    return {"documents": []} if found is None else found
