@@ -184,7 +184,7 @@ def _formed(
         text = json.dumps({**said, "answer": text, **plain}, ensure_ascii=False)
     elif ask.form == "json_schema":
         shape = Shape(ask.schema)
-        found = shape.fill(known, lone)
+        found = shape.fill(known, lone, calls.WRAPPERS)
         if found is None:
             properties, _ = shape.names()
             wrong = shape.wrong_with({name: known[name] for name in properties if name in known})

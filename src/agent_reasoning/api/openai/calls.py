@@ -14,6 +14,8 @@ from agent_reasoning.api.openai.extraction import Posed
 from agent_reasoning.api.openai.structured import Shape
 
 WORDS = ("question", "query", "text", "input", "prompt", "message")  # parameters that mean what the user has said
+# What SDKs wrap an answer in that is no object of its own.
+WRAPPERS = {"response", "result", "answer", "output", "value", "final_answer"}
 CONTEXTS = ("context", "problem")
 
 
@@ -62,7 +64,7 @@ def telling(ask: Ask, known: Mapping[str, Any], lone: list[Any]) -> Call | None:
     if ask.choice.mode != "required":
         return None
     for function in ask.callable:
-        arguments = _shape(function).fill(known, lone)
+        arguments = _shape(function).fill(known, lone, WRAPPERS)
         if arguments:
             return Call(function.name, arguments)
     return None

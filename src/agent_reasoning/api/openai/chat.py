@@ -138,7 +138,7 @@ class Chunks:
             yield self._chunk(index, dict(one.facts), finish(one, legacy=self._legacy))
         if self._usage:
             yield data({**self._head(), "choices": [], "usage": usage(self._asks[0], found)})
-        yield ServerSentEvent("[DONE]")
+        yield ServerSentEvent("[DONE]", sep="\n")
 
     def _deltas(self, reply: Reply) -> list[dict[str, Any]]:
         if reply.refusal is not None:

@@ -46,8 +46,8 @@ async def streamed(
                     log.exception("stream.failed")
                 yield failed(error)
 
-    return EventSourceResponse(events(), ping=HEARTBEAT_SECONDS, sep="\n")
+    return EventSourceResponse(events(), ping=HEARTBEAT_SECONDS)
 
 
 def data(value: Any, event: str | None = None) -> ServerSentEvent:
-    return ServerSentEvent(json.dumps(value, ensure_ascii=False, separators=(",", ":")), event=event)
+    return ServerSentEvent(json.dumps(value, ensure_ascii=False, separators=(",", ":")), event=event, sep="\n")

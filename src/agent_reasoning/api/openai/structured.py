@@ -1,6 +1,6 @@
 """Callers' JSON Schemas: what of an answer, or of a problem, fits into one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import jsonschema_rs
@@ -36,16 +36,18 @@ class Shape:
         where = "" if error is None else "".join(f"[{step!r}]" for step in error.instance_path)
         return "" if error is None else f"{where} {error.message}".strip()[:300]
 
-    def fill(self, known: Mapping[str, Any], lone: Sequence[Any] = ()) -> dict[str, Any] | None:
+    def fill(
+        self, known: Mapping[str, Any], lone: Sequence[Any] = (), names: Collection[str] | None = None
+    ) -> dict[str, Any] | None:
         """An object that fits, of what is known under the names that the schema gives; None if there is none.
 
-        lone: what to try, in this order, for a single required property of another name.
+        lone: what to try, in this order, for a single required property that is not known: one of `names`, or any.
         """
         properties, required = self.names()
         found = {name: known[name] for name in properties if name in known}
         missing = [name for name in required if name not in found]
         attempts = [found | dict.fromkeys(missing)]  # null, where the schema takes that
-        if len(required) == 1 and missing:
+        if len(required) == 1 and missing and (names is None or missing[0] in names):
             attempts += [found | {missing[0]: value} for value in lone]
         return next((attempt for attempt in attempts if (attempt or not properties) and self.takes(attempt)), None)
 
