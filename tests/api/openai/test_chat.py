@@ -243,8 +243,7 @@ def test_instructions_and_traces_that_come_back_are_taken(client):
     assert again.json()["task"] == "rollout"
 
 
-@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses"])
-@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(("path", "stream"), [("/v1/chat/completions", False), ("/v1/responses", True)])
 def test_a_client_that_leaves_takes_its_problem_off_the_engine(path, stream):
     given = json.dumps(LONG)
     asked = {"messages": [{"role": "user", "content": given}]} if "chat" in path else {"input": given}
