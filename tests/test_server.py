@@ -77,9 +77,9 @@ def connect(url):
     return socket.create_connection((host, int(port)), timeout=30)
 
 
-def raw(data):
+def raw(data, path="/reason"):
     body = json.dumps(data).encode()
-    return b"POST /reason HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+    return b"POST %s HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % (path.encode(), len(body)) + body
 
 
 # Far larger than training saw, so that it does not verify at once: a job of many long steps.
@@ -93,7 +93,7 @@ SHORT = {"question": "?", "context": {"steps": {"a": [], "b": ["a"]}}}
 
 def wait_for_steps(url):
     """Until the engine is at work."""
-    wait_for_metric(url, b'agent_reasoning_step_seconds_count{task="rollout"}')
+    wait_for_metric(url, b'agent_reasoning_slots{state="used",task="rollout"} 1.0')
 
 
 def wait_for_metric(url, line):

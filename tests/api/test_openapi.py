@@ -19,6 +19,10 @@ OPERATIONS = [
     "GET /models",
     "GET /health",
     "GET /ready",
+    "GET /v1/models",
+    "GET /v1/models/{model}",
+    "POST /v1/chat/completions",
+    "POST /v1/responses",
 ]
 CHOSEN = [not_a_server_error, response_schema_conformance]
 
@@ -26,6 +30,8 @@ CHOSEN = [not_a_server_error, response_schema_conformance]
 FUZZED = [(operation, GenerationMode.POSITIVE) for operation in OPERATIONS] + [
     ("POST /reason", GenerationMode.NEGATIVE),
     ("POST /events", GenerationMode.NEGATIVE),
+    ("POST /v1/chat/completions", GenerationMode.NEGATIVE),
+    ("POST /v1/responses", GenerationMode.NEGATIVE),
 ]
 
 

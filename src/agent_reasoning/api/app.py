@@ -20,6 +20,8 @@ from agent_reasoning.api.events import EventOptions, Events
 from agent_reasoning.api.faces import rendered, rendered_status
 from agent_reasoning.api.identity import RequestIdentity
 from agent_reasoning.api.mcp.hosts import McpOptions
+from agent_reasoning.api.openai import catalog, chat, responses
+from agent_reasoning.api.openai.errors import Refused
 from agent_reasoning.errors import ReasoningError
 from agent_reasoning.service.limits import RateLimiter
 from agent_reasoning.service.reason import ReasoningService
@@ -89,7 +91,10 @@ def create_app(
     app.include_router(operations.router)
     if endpoint:
         app.router.routes.append(endpoint.route())
+    for face in (catalog, chat, responses):
+        app.include_router(face.router)
     app.add_exception_handler(ReasoningError, _render)
+    app.add_exception_handler(Refused, _render)
     app.add_exception_handler(HTTPException, _render_http)
     # The last one added is the outermost. Who may not ask is told so before anything of the body is read, and a page from
     # another origin may read even that.

@@ -5,6 +5,7 @@ from typing import Any
 
 from agent_reasoning.api.body import parse_json
 from agent_reasoning.errors import InvalidRequest, MalformedBody
+from agent_reasoning.service.documents import read_yaml
 
 QUESTION = "Solve this."
 
@@ -36,7 +37,7 @@ def as_request(text: bytes, options: Mapping[str, Any]) -> dict[str, Any]:
 def _written_by_hand(text: bytes, not_json: str, task: str | None) -> Any:
     refused = None
     try:
-        data = read_yaml(text, not_json)
+        data = _documents(text, not_json)
         if isinstance(data, dict):
             return data
     except InvalidRequest as error:
@@ -50,31 +51,12 @@ def _written_by_hand(text: bytes, not_json: str, task: str | None) -> Any:
     return data if context is None else context
 
 
-def read_yaml(text: bytes, not_json: str) -> Any:
-    """Several documents become one object that lists them; None where there are none.
-
-    Raises InvalidRequest. A name that stands twice in an object is refused, as over HTTP: most readers silently keep
-    the last, and the answer would be to another question than the file's.
-    """
-    import yaml  # a large import, for people's own files only
-
-    class UniqueLoader(yaml.SafeLoader):
-        pass
-
-    def mapping(loader: UniqueLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-        names = [key.value for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
-        twice = sorted({str(name) for name in names if names.count(name) > 1})
-        if twice:
-            raise InvalidRequest(f"An object names the same thing twice: {', '.join(twice[:12])}.")
-        loader.flatten_mapping(node)
-        return loader.construct_mapping(node, deep=True)
-
-    UniqueLoader.add_constructor("tag:yaml.org,2002:map", mapping)
+def _documents(text: bytes, not_json: str) -> Any:
+    """None where there is nothing in it that could be a problem. Raises InvalidRequest."""
     try:
-        documents = list(yaml.load_all(text, UniqueLoader))
-    except (yaml.YAMLError, RecursionError, UnicodeDecodeError, TypeError, ValueError) as error:
-        raise InvalidRequest(f"{not_json} Nor is it YAML: {' '.join(str(error).split())}") from None
-    documents = [document for document in documents if document is not None]
-    if len(documents) == 1:
-        return documents[0]
-    return {"documents": documents} if any(isinstance(document, dict) for document in documents) else None
+        found = read_yaml(text)
+    except InvalidRequest as error:
+        raise InvalidRequest(str(error).replace("This is not YAML", f"{not_json} Nor is it YAML")) from None
+    if isinstance(found, dict) and found.keys() == {"documents"}:
+        return found if any(isinstance(document, dict) for document in found["documents"]) else None
+    return found

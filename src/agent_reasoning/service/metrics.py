@@ -157,6 +157,10 @@ class Metrics:
         self.halted.labels(response.task, response.halted_by).inc()
         self.queue_wait.labels(response.task).observe(waited_seconds)
 
+    def completed(self, task_type: str) -> None:
+        """A request that was answered without a model."""
+        self.requests.labels(task_type, COMPLETED).inc()
+
     def failed(self, task_type: str, code: str) -> None:
         self.requests.labels(task_type, code).inc()
 
