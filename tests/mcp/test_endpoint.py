@@ -67,6 +67,15 @@ def test_there_is_no_stream_to_get_and_no_session_to_delete(client, method, sess
     response = client.request(method, "/mcp", headers=HEADERS | session)
 
     assert (response.status_code, response.headers["allow"]) == (405, "POST")
+    assert error_of(response)["data"]["type"].endswith("method-not-allowed")
+
+
+@pytest.mark.parametrize("declared", ["text/plain", "application/x-www-form-urlencoded"])
+def test_what_a_page_may_send_without_asking_first_is_refused_in_words_of_json_rpc(client, declared):
+    response = post(client, call(), {"content-type": declared})
+
+    assert response.status_code == 415
+    assert declared in error_of(response)["message"]
 
 
 def test_a_slash_at_the_end_leads_to_the_same(client):
@@ -119,9 +128,8 @@ def test_what_is_no_message_of_the_protocol_is_a_client_error(client, message, h
     assert error_of(response)["code"] in (-32600, -32602)
 
 
-@pytest.mark.parametrize("changed", [{"content-type": "text/plain"}, {"accept": "text/html"}])
-def test_other_media_types_are_refused(client, changed):
-    assert post(client, call(), changed).status_code in (400, 406)
+def test_who_does_not_take_json_is_refused(client):
+    assert post(client, call(), {"accept": "text/html"}).status_code == 406
 
 
 @pytest.mark.parametrize("name", ["testserver", "testserver:8080", "TESTSERVER", "testserver."])
