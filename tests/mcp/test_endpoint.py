@@ -181,16 +181,15 @@ def test_calls_count_towards_the_same_limit_as_post_reason(registry, models):
     assert (plain.status_code, called.status_code) == (200, 429)
 
 
-def test_a_service_that_drains_says_so_as_an_error_of_the_tool(registry, models):
+def test_a_service_that_drains_says_so_before_it_reads_the_call(registry, models):
     service = ReasoningService(registry, models)
     with serving(registry, models, service=service) as client:
         service.draining = True
-        result = post(client, call()).json()["result"]
+        response = post(client, call())
 
-    assert result["isError"]
-    assert "draining" in result["content"][0]["text"]
-    assert "may succeed after 2 s" in result["content"][0]["text"]
-    assert result["_meta"]["io.homelab.reasoning/error"]["code"] == "not-ready"
+    assert (response.status_code, response.headers["retry-after"]) == (503, "2")
+    assert "draining" in error_of(response)["message"]
+    assert error_of(response)["data"]["type"].endswith("not-ready")
 
 
 def test_a_deadline_that_passes_before_the_first_step_is_an_error_of_the_tool(client):
