@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 
 from agent_reasoning import __version__
 from agent_reasoning.api import events as eventing
-from agent_reasoning.api import operations, reasoning
+from agent_reasoning.api import operations, playground, reasoning
 from agent_reasoning.api.draining import CloseWhileDraining
 from agent_reasoning.api.events import EventOptions, Events
 from agent_reasoning.api.identity import RequestIdentity
@@ -58,6 +58,7 @@ def create_app(service: ReasoningService, limits: Limits | None = None, options:
     app.state.events = events
     app.include_router(eventing.router)
     app.include_router(operations.router)
+    app.include_router(playground.router)
     app.add_exception_handler(ReasoningError, _render)
     app.add_exception_handler(HTTPException, _render_http)
     app.add_middleware(RequestIdentity)
