@@ -10,6 +10,7 @@ from schemathesis.specs.openapi.checks import response_schema_conformance
 OPERATIONS = [
     "POST /reason",
     "POST /events",
+    "GET /",
     "GET /tasks",
     "GET /tasks/{name}",
     "GET /models",

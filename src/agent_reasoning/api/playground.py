@@ -88,8 +88,9 @@ def prefers_html(accept: str) -> bool:
     weights: dict[str, float] = {}
     for part in accept.split(","):
         kind, *parameters = (field.strip().lower() for field in part.split(";"))
-        given = [WEIGHT.fullmatch(parameter) for parameter in parameters]
-        weights[kind] = next((float(match[1]) for match in given if match), 1.0)
+        given = next((parameter for parameter in parameters if parameter.startswith("q=")), "q=1")
+        match = WEIGHT.fullmatch(given)
+        weights[kind] = float(match[1]) if match else 0.0
     json = next((weights[kind] for kind in ("application/json", "application/*", "*/*") if kind in weights), 0.0)
     return 0 < weights.get("text/html", 0.0) >= json
 

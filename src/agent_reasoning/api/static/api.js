@@ -13,6 +13,15 @@ export async function fetchTasks() {
   return (await send("tasks", { headers: { accept: "application/json" } })).json();
 }
 
+/** The JSON Schema of a task's context; null where it cannot be had. */
+export async function fetchSchema(name) {
+  try {
+    return (await (await send(`tasks/${encodeURIComponent(name)}`, {})).json()).context_schema;
+  } catch {
+    return null; // it would only have made an error clearer
+  }
+}
+
 /** Yields {event, data} for each refinement step ("step"), then for the "result". Throws Refused; AbortError where `signal` ends it. */
 export async function* reason(request, signal) {
   const response = await send("reason", {

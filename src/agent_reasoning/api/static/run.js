@@ -1,15 +1,18 @@
 // One run: from the request to the last step that is shown.
-import { Refused, reason } from "./api.js";
+import { fetchSchema, Refused, reason } from "./api.js";
 import { current, edit, requestOf } from "./problem.js";
 import { say, state, update } from "./store.js";
 
-// The service refines faster than anybody can watch: steps are shown one after the other, all of them within this time.
+// The service refines faster than anybody can watch: steps are shown one after the other, but nobody waits longer than this
+// for an answer that has come.
 const SHOW_ALL_WITHIN_MS = 2400;
 const SLOWEST_MS = 260;
+const LIVE_MS = 90;
 
 /* A run: {phase, request, steps, sample, at, result, problem, since}.
    phase: "asking" (nothing has come yet), "refining" (steps come, or are still being shown), "done", "refused", "stopped"
-   steps: as streamed, by sample; sample, at: which of them is shown; at counts from 0 */
+   steps: as streamed, by sample; sample, at: which of them is shown; at counts from 0, and beyond the last step it is the
+   answer, which need not be the last step: an earlier one, or the baseline, may have been better */
 
 let controller = null;
 let ticker = 0;
@@ -24,8 +27,9 @@ export async function start() {
   try {
     request = await requestOf(current(), task);
   } catch (error) {
+    update({ run: null });
     edit({ error: error.message });
-    document.querySelector("[data-problem-error]")?.focus();
+    requestAnimationFrame(() => document.querySelector("[data-problem-error]")?.focus()); // once it is drawn
     return;
   }
   const mine = (controller = new AbortController());
@@ -42,7 +46,9 @@ export async function start() {
     if (mine.signal.aborted || controller !== mine) return;
     clearInterval(ticker);
     const problem = error instanceof Refused ? error.problem : { title: "The page failed", detail: `${error.message} That is a fault of the playground.` };
-    put({ phase: "refused", problem, since: Date.now() });
+    const schema = problem.errors ? await fetchSchema(task) : null;
+    if (controller !== mine) return;
+    put({ phase: "refused", problem: { ...problem, schema }, since: Date.now() });
     if (problem.retryAfter) countDown(problem.retryAfter);
   }
 }
@@ -57,35 +63,38 @@ function bringIntoView() {
 function addStep(step) {
   const { steps } = state.run;
   put({ phase: "refining", steps: { ...steps, [step.sample]: [...(steps[step.sample] ?? []), step] } });
-  if (state.run.at < 0) put({ sample: step.sample, at: 0 });
+  if (state.run.at >= 0) return;
+  put({ sample: step.sample, at: 0, begun: performance.now() });
+  play(LIVE_MS); // follows the steps as they come
 }
 
-/** Shows the steps of the trajectory that gave the answer, then the answer. */
+/** Shows what has not been seen yet of the trajectory that gave the answer, then the answer. */
 function show() {
-  const { steps, result } = state.run;
+  const { steps, result, sample: watched, at, begun } = state.run;
   const sample = answering(steps, result);
-  const count = steps[sample]?.length ?? 0;
-  if (count < 2 || matchMedia("(prefers-reduced-motion: reduce)").matches) {
+  const left = (steps[sample]?.length ?? 0) - (sample === watched ? at : 0);
+  const seenEnough = performance.now() - begun > SHOW_ALL_WITHIN_MS;
+  if (left < 2 || seenEnough || matchMedia("(prefers-reduced-motion: reduce)").matches) {
     finish(sample);
     return;
   }
-  put({ sample, at: 0 });
-  play(Math.min(SLOWEST_MS, SHOW_ALL_WITHIN_MS / count), () => finish(sample));
+  if (sample !== watched) put({ sample, at: 0 });
+  play(Math.min(SLOWEST_MS, SHOW_ALL_WITHIN_MS / left), () => finish(sample));
 }
 
 export function replay() {
-  if (isBusy(state.run)) return;
   const count = shownSteps(state.run).length;
   put({ at: 0 });
-  play(Math.max(400, SHOW_ALL_WITHIN_MS / count), () => {});
+  play(Math.max(400, SHOW_ALL_WITHIN_MS / count), () => finish(state.run.sample));
 }
 
-function play(everyMs, then) {
+/** From step to step; after the last one `then`, or whatever comes is waited for. */
+function play(everyMs, then = null) {
   clearInterval(ticker);
   ticker = setInterval(() => {
     const { at } = state.run;
     if (at < shownSteps(state.run).length - 1) put({ at: at + 1 });
-    else {
+    else if (then) {
       clearInterval(ticker);
       then();
     }
@@ -94,8 +103,7 @@ function play(everyMs, then) {
 
 function finish(sample) {
   clearInterval(ticker);
-  const { steps } = state.run;
-  put({ phase: "done", sample, at: (steps[sample]?.length ?? 0) - 1 });
+  put({ phase: "done", sample, at: state.run.steps[sample]?.length ?? 0 });
 }
 
 /** Ends a run that goes on: the request is cancelled; where the answer is here already it is shown at once. */
@@ -107,7 +115,7 @@ export function stop() {
   if (!isBusy(run)) return;
   if (run.result) finish(answering(run.steps, run.result));
   else {
-    put({ phase: "stopped" });
+    put({ phase: "stopped", at: Math.min(run.at, shownSteps(run).length - 1) });
     say("The request is cancelled.");
   }
 }
@@ -120,7 +128,16 @@ export function showStep(at) {
 
 export function showSample(sample) {
   clearInterval(ticker);
-  put({ sample, at: state.run.steps[sample].length - 1 });
+  put({ sample, at: state.run.steps[sample].length - (isAnswering(state.run, sample) ? 0 : 1) });
+}
+
+export const isAnswering = (run, sample) => run.result !== null && answering(run.steps, run.result) === sample;
+
+/** The number, from 0, of the step that has the result's solution; -1 where none of the shown ones has. */
+export function answeringStep(run) {
+  const { solution, source } = run.result;
+  const same = (step) => Object.entries(step.solution).every(([name, value]) => JSON.stringify(value) === JSON.stringify(solution[name]));
+  return source === "baseline" ? -1 : shownSteps(run).findLastIndex(same);
 }
 
 export const shownSteps = (run) => run.steps[run.sample] ?? [];

@@ -1,4 +1,4 @@
-// All that the page shows follows from one object. Whoever changes it says so, and the page is drawn once before the next frame.
+// All that the page shows follows from one object. Whoever changes it says so, and the page is drawn with the next frame.
 
 export const state = {
   tasks: [], // as GET /tasks lists them
@@ -20,7 +20,7 @@ export function update(change) {
   Object.assign(state, change);
   if (due) return;
   due = true;
-  queueMicrotask(() => {
+  requestAnimationFrame(() => {
     due = false;
     draw();
   });

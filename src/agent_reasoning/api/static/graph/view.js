@@ -2,6 +2,7 @@
 import { classes, html } from "../dom.js";
 import { arrange, NODE_HEIGHT, shorten } from "./layout.js";
 
+const SMALLEST = 0.72; // a large graph is drawn smaller, down to this, and scrolls from there on
 const narrow = matchMedia("(max-width: 46rem)");
 
 /* name: unlike that of any other graph on the page. nodes: [{id, label, mark (class names), note (said after the label), badge (a few characters)}]; edges: [{from, to, mark}].
@@ -10,7 +11,7 @@ export function GraphView({ name, label, nodes, edges, selected, select, connect
   const { box, at, routes } = arrange(nodes, edges, narrow.matches ? "TB" : "LR");
   return html`
     <div class="graph" tabindex=${select ? undefined : "0"} role="group" aria-label=${label}>
-      <svg width=${box[2]} height=${box[3]} viewBox=${box.join(" ")} onPointerDown=${connect && dragging(connect)}>
+      <svg style=${{ width: `${box[2]}px`, minWidth: `${box[2] * SMALLEST}px` }} viewBox=${box.join(" ")} onPointerDown=${connect && dragging(connect)}>
         <defs>${["", "hot", "dim"].map((kind) => html`
           <marker id=${`${name}-arrow-${kind}`} class=${classes("arrow", kind)} viewBox="0 0 8 8" refX="7.5" refY="4" markerWidth="7" markerHeight="7" orient="auto"><path d="M0 0 8 4 0 8Z" /></marker>`)}</defs>
         ${edges.map(({ from, to, mark = "" }, number) => html`<path key=${`${from}>${to}`} class=${classes("edge", mark)} d=${curve(routes[number])}

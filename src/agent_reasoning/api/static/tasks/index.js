@@ -9,6 +9,7 @@
      write(model)        the context; `read` of it gives the model again
      check(model)        a sentence where the model cannot even be sent; null otherwise (optional)
      sizes, random(generator, size)    [{size, label}], and {context, question?}: a random instance
+     objective(value, solution)    what an objective of `value` means, in words (where the task has one)
      Editor({model, change, refused})  refused: problem details of the last run, whose places may be marked
      Answer({context, solution, before, violations, verified})
                          before: the solution one step before; violations: the verifier's, for the final answer alone */

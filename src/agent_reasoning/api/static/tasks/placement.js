@@ -7,6 +7,11 @@ import { plain } from "./quantities.js";
 import { random } from "./placement_random.js";
 
 const OBJECTIVES = { "": "as the question says", consolidate: "the fewest nodes", spread: "spread evenly", fewest_moves: "the fewest moves" };
+const MEANINGS = {
+  consolidate: (value) => `${value} ${value === 1 ? "node is" : "nodes are"} in use`,
+  spread: (value) => `The fullest node is ${value} % full`,
+  fewest_moves: (value) => `${value} of those that run ${value === 1 ? "moves" : "move"}`,
+};
 const NODE_COLUMNS = [["name", "Node"], ["cpu", "CPU"], ["memory", "Memory"], ["gpu", "GPU"], ["cordoned", "Cordoned"], ["drain", "Drain"]];
 const WORKLOAD_COLUMNS = [["name", "Workload"], ["replicas", "Replicas"], ["cpu", "CPU"], ["memory", "Memory"], ["gpu", "GPU"], ["node", "Runs on"], ["apart", "Apart"]];
 const HINTS = { cpu: "500m", memory: "8Gi", gpu: "0", replicas: "1", node: "new", apart: "" };
@@ -102,6 +107,7 @@ export default {
   read,
   write,
   check: ({ nodes, workloads }) => wrongNames(nodes, "node") ?? (workloads.length ? wrongNames(workloads, "workload") : null),
+  objective: (value, { objective }) => MEANINGS[objective](value),
   random,
   Editor,
   Answer,

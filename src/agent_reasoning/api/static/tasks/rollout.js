@@ -105,6 +105,7 @@ export default {
   read,
   write,
   check: ({ steps }) => wrongNames(steps, "step"),
+  objective: (value) => `All is done after ${value}`,
   random,
   Editor,
   Answer,

@@ -31,8 +31,8 @@ class Editor extends Component {
     const service = services.find(({ id }) => id === chosen);
     const noteOf = ({ state, needs }) => `${STATES[state]}${needs.length ? `, needs ${needs.map((need) => byId[need]).join(", ")}` : ""}`;
     return html`
-      <div class="fields"><p class="fine">An arrow goes from a service to what it needs; a dashed one to what it survives without.</p>
-        <div class="tools"><button type="button" onClick=${add}>Add a service</button></div></div>
+      <div class="said"><p class="fine">An arrow goes from a service to what it needs; a dashed one to what it survives without.</p>
+        <button type="button" onClick=${add}>Add a service</button></div>
       <${GraphView} name="services" label="Services, what each needs, and which alert" selected=${chosen} select=${choose}
         connect=${(from, to) => setServices(toggled(services, to, from))}
         nodes=${services.map((each) => ({ id: each.id, label: each.name, note: noteOf(each), badge: BADGES[each.state], mark: `${each.state} ${wrong.has(each.name) ? "wrong" : ""}` }))}
@@ -41,10 +41,10 @@ class Editor extends Component {
       <${ItemFields} items=${services} id=${chosen} noun="service" change=${setServices} close=${() => choose(null)}
         tagOf=${(need) => service?.resilient.includes(need) && html`<em>survives</em>`}>
         ${service && html`
-          <fieldset class="states"><legend>State</legend>${Object.entries(STATES).map(([state, words]) => html`
-            <label><input type="radio" name="state" checked=${service.state === state} onChange=${() => setServices(changed(services, chosen, { state }))} /><span>${words}</span></label>`)}</fieldset>
-          ${service.needs.length > 0 && html`<fieldset class="survives"><legend>Survives without</legend>${service.needs.map((need) => html`
-            <label class="check"><input type="checkbox" checked=${service.resilient.includes(need)} onChange=${() => setServices(changed(services, chosen, { resilient: flipped(service.resilient, need) }))} /> ${byId[need]}</label>`)}</fieldset>`}`}
+          <fieldset class="wide"><legend>State</legend><div class="states">${Object.entries(STATES).map(([state, words]) => html`
+            <label><input type="radio" name="state" checked=${service.state === state} onChange=${() => setServices(changed(services, chosen, { state }))} /><span>${words}</span></label>`)}</div></fieldset>
+          ${service.needs.length > 0 && html`<fieldset class="wide"><legend>Survives without</legend><div class="survives">${service.needs.map((need) => html`
+            <label class="check"><input type="checkbox" checked=${service.resilient.includes(need)} onChange=${() => setServices(changed(services, chosen, { resilient: flipped(service.resilient, need) }))} /> ${byId[need]}</label>`)}</div></fieldset>`}`}
       <//>
       <details class="options"><summary>What an explanation costs</summary><div class="fields">
         ${Object.entries(WEIGHTS).map(([name, [usual, words]]) => html`<label class="field"><span>${words}</span>
@@ -148,6 +148,7 @@ export default {
   read,
   write,
   check: ({ services }) => wrongNames(services, "service"),
+  objective: (value) => `This explanation costs ${value}`,
   random,
   Editor,
   Answer,

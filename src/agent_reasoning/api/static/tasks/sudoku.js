@@ -66,7 +66,7 @@ function Editor({ model, change }) {
           tabindex=${cell === 0 ? 0 : -1} aria-label=${nameOf(cell)} aria-invalid=${clashes.has(cell) ? "true" : undefined}
           value=${digit || ""} onKeyDown=${keyed} onInput=${(event) => typed(event, cell)} onFocus=${(event) => event.target.select()} />`)}
     </div>
-    <p class="fine">${model.filter(Boolean).length} givens. ${clashes.size ? "Those in red contradict each other." : "81 characters can be pasted into any cell."}
+    <p class="fine">${model.filter(Boolean).length} givens. ${clashes.size ? "Those in red contradict each other." : "81 characters can be pasted into any cell."}${" "}
       <button type="button" class="link" onClick=${() => change(model.map(() => 0))}>Clear</button></p>`;
 }
 

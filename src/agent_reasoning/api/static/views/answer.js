@@ -4,6 +4,7 @@ import { editorOf } from "../tasks/index.js";
 import { Problem } from "./errors.js";
 import { Refinement } from "./refinement.js";
 
+const MOST_NAMED = 20; // violations that the service lists
 const HALTED = {
   confident: "It stopped because this answer is valid and believed to be the best.",
   no_improvement: "It stopped because further steps brought nothing better.",
@@ -12,26 +13,25 @@ const HALTED = {
   deadline: "It stopped at the deadline, with the best that it had.",
 };
 
-export function AnswerPanel({ task, run }) {
+export function AnswerPanel({ run }) {
   return html`
     <section class="panel answer" aria-labelledby="answer-title">
       <h2 id="answer-title">Answer</h2>
       <div role="status" class="verdict-place">${run && html`<${Verdict} run=${run} />`}</div>
       ${!run && html`<div class="empty"><p>Nothing has been asked yet.</p><p>Press <strong>Run</strong>, and the answer is refined here, step by step.</p></div>`}
       ${run?.phase === "refused" && html`<${Problem} problem=${run.problem} since=${run.since} again=${start} />`}
-      ${run && shownSteps(run).length > 0 && html`<${Refined} task=${task} run=${run} />`}
+      ${run && shownSteps(run).length > 0 && html`<${Refined} run=${run} />`}
     </section>`;
 }
 
-function Refined({ task, run }) {
+function Refined({ run }) {
   const steps = shownSteps(run);
   const step = steps[run.at];
-  const isLast = run.at === steps.length - 1;
-  const answer = run.phase === "done" && isLast ? run.result : null;
-  const { Answer } = editorOf(task);
+  const answer = step ? null : run.result;
+  const { Answer } = editorOf(run.request.task);
   return html`
     <${Answer} context=${run.request.context} solution=${answer ? answer.solution : step.solution}
-      before=${steps[run.at - 1]?.solution} violations=${answer?.violations ?? []} verified=${answer ? answer.verified : step.verified} />
+      before=${answer ? null : steps[run.at - 1]?.solution} violations=${answer?.violations ?? []} verified=${answer ? answer.verified : step.verified} />
     ${answer?.violations.length > 0 && html`
       <div class="violations"><h3>What the verifier found wrong</h3><ul>${answer.violations.map((violation) => html`<li>${violation}</li>`)}</ul></div>`}
     <${Refinement} run=${run} />
@@ -62,14 +62,16 @@ function Verdict({ run }) {
 
 function titleOf({ verified, optimal, violations }) {
   if (verified) return optimal ? "Verified, and proven the best" : "Verified";
-  return `Not verified: ${violations.length === 1 ? "one rule is broken" : `${violations.length} rules are broken`}`;
+  if (violations.length === 1) return "Not verified: one rule is broken";
+  return `Not verified: ${violations.length >= MOST_NAMED ? "at least " : ""}${violations.length} rules are broken`;
 }
 
-function objectiveOf({ verified, objective, bound, optimal }) {
+function objectiveOf({ task, verified, objective, bound, optimal, solution }) {
   if (!verified || objective === null || objective === undefined) return [];
   const number = (value) => Number(value.toFixed(3));
-  if (optimal) return [`It comes to ${number(objective)}, and nothing less is possible.`];
-  return [`It comes to ${number(objective)}; whether less is possible is open${bound === null ? "" : ` (not less than ${number(bound)})`}.`];
+  const what = (editorOf(task).objective ?? ((value) => `It comes to ${value}`))(number(objective), solution);
+  if (optimal) return [`${what}, and nothing better is possible.`];
+  return [`${what}; whether better is possible is open${bound === null ? "" : ` (nothing below ${number(bound)} is)`}.`];
 }
 
 function haltedBy({ halted_by: why, optimal }) {
@@ -77,7 +79,8 @@ function haltedBy({ halted_by: why, optimal }) {
   return HALTED[why] ?? `It stopped: ${why}.`;
 }
 
-function foundBy({ source }) {
+function foundBy({ source, verified }) {
+  if (!verified) return `No answer that verifies was found; this is the ${source === "baseline" ? "baseline" : "model"}'s.`;
   if (source === "baseline") return "The baseline, a simple heuristic, found it: the model did worse.";
   if (source === "improved") return "The model found it, starting from the baseline's answer.";
   return "The model found it.";

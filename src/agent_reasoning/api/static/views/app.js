@@ -29,7 +29,7 @@ export function App({ tasks, failure, task, drafts, run, said }) {
         </fieldset>
         <div class="panels">
           <${ProblemPanel} key=${task} task=${tasks.find(({ name }) => name === task)} draft=${drafts[task]} run=${run} />
-          <${AnswerPanel} task=${task} run=${run} />
+          <${AnswerPanel} run=${run} />
         </div>`}
     </main>
     <div class=${said ? "toast" : "toast quiet"} role="status">${said}</div>

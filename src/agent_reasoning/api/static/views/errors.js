@@ -10,16 +10,36 @@ const ADVICE = {
   "body-too-large": "Ask for a part of the problem.",
 };
 
+// The validator names which of several forms it tried; for a reader they are one place.
+const isForm = (part) => /^(constrained-|function-|tagged-union|(list|dict|tuple)\[|(str|int|float|bool|list|dict|count|kubectl)$)/.test(part);
+
+/** [{where, what: [sentence, …]}]: each place once, with all that may be done about it. */
+function placesIn(problem) {
+  const found = new Map();
+  for (const { where, what } of Array.isArray(problem.errors) ? problem.errors : []) {
+    const place = where.split(".").filter((part) => !isForm(part)).join(".");
+    found.set(place, [...new Set([...(found.get(place) ?? []), what])]);
+  }
+  return [...found].map(([where, what]) => ({ where, what }));
+}
+
+/** What the task's schema says of the field, where it does. */
+function hintOf(where, schema) {
+  const field = schema?.properties?.[where.split(".")[0]];
+  const words = [field?.description, ...(field?.anyOf ?? []).map(({ description }) => description)].filter(Boolean);
+  return words.length ? html`<span class="hint">It takes ${words.join("; or ")}.</span>` : null;
+}
+
 /** Problem details (RFC 9457) for people: what was wrong, where, and what to do. */
 export function Problem({ problem, since, again }) {
   const code = problem.type?.split(":").at(-1);
   const wait = since ? secondsLeft({ problem, since }) : 0;
-  const places = Array.isArray(problem.errors) ? problem.errors : [];
+  const places = placesIn(problem);
   const waits = problem.retryAfter || (problem.status ?? 503) >= 500;
   return html`
     <div class="problem" role="alert">
       <h3>${problem.title}</h3>
-      ${places.length ? html`<ul class="places">${places.map(({ where, what }) => html`<li><code>${where}</code> ${what}</li>`)}</ul>` : html`<p>${problem.detail}</p>`}
+      ${places.length ? html`<ul class="places">${places.map(({ where, what }) => html`<li><code>${where}</code> ${what.join("; or: ")}.${hintOf(where, problem.schema)}</li>`)}</ul>` : html`<p>${problem.detail}</p>`}
       ${problem.candidates && html`<p>It could be: ${problem.candidates.join(", ")}.</p>`}
       ${ADVICE[code] && html`<p>${ADVICE[code]}</p>`}
       ${waits && again && html`<p><button type="button" onClick=${again} disabled=${wait > 0}>Try again</button> ${wait > 0 && html`<span>in ${wait} s</span>`}</p>`}
