@@ -1,6 +1,7 @@
 // placement: tables of nodes and workloads.
 import { classes, html } from "../dom.js";
 import { freeName, newItem, wrongNames } from "../graph/items.js";
+import { own } from "../own.js";
 import { blamed, sentencesOf } from "./marks.js";
 import { Answer } from "./placement_answer.js";
 import { plain } from "./quantities.js";
@@ -64,15 +65,16 @@ const splitNames = (text) => text.split(",").map((name) => name.trim()).filter(B
 
 function read({ nodes, workloads = [], objective = "", drain = [], ...others }) {
   if (Object.keys(others).length || ![nodes, workloads].every((list) => Array.isArray(list) && list.every((one) => isObject(one) && typeof one.name === "string"))) return null;
-  if (!Array.isArray(drain) || !(objective in OBJECTIVES)) return null;
+  if (!Array.isArray(drain) || !Object.hasOwn(OBJECTIVES, objective)) return null;
   const known = new Set(nodes.map(({ name }) => name));
   if (!drain.every((name) => known.has(name))) return null;
   const rowOf = (list) => ({ name, ...fields }) => {
     const row = { ...EMPTY[list], more: {} };
     for (const [field, value] of Object.entries(fields)) {
-      if (typeof row[field] === "boolean" && typeof value === "boolean") row[field] = value;
-      else if (typeof row[field] === "string" && isText(value)) row[field] = String(value);
-      else if (["node", "apart"].includes(field) && field in row && Array.isArray(value) && value.every((each) => typeof each === "string" && !each.includes(","))) row[field] = value.join(", ");
+      const form = typeof own(row, field);
+      if (form === "boolean" && typeof value === "boolean") row[field] = value;
+      else if (form === "string" && isText(value)) row[field] = String(value);
+      else if (form === "string" && ["node", "apart"].includes(field) && Array.isArray(value) && value.every((each) => typeof each === "string" && !each.includes(","))) row[field] = value.join(", ");
       else row.more[field] = value;
     }
     return newItem(name, row);
@@ -107,7 +109,7 @@ export default {
   read,
   write,
   check: ({ nodes, workloads }) => wrongNames(nodes, "node") ?? (workloads.length ? wrongNames(workloads, "workload") : null),
-  objective: (value, { objective }) => MEANINGS[objective](value),
+  objective: (value, { objective }) => own(MEANINGS, objective)?.(value) ?? `It comes to ${value}`,
   random,
   Editor,
   Answer,

@@ -1,5 +1,6 @@
 // A placement: each node with who is on it and how full it is, and the moves that lead there.
 import { classes, html } from "../dom.js";
+import { own } from "../own.js";
 import { blamed } from "./marks.js";
 import { amountOf } from "./quantities.js";
 
@@ -12,15 +13,15 @@ export function Answer({ context, solution, before, violations }) {
   return html`
     <ul class="nodes">
       ${nodes.map((node) => {
-        const here = on[node.name] ?? [];
-        const bars = RESOURCES.map(([field, words]) => ({ words, share: shareOf(node[field], here.map((name) => wants[name]?.[field])) })).filter(({ share }) => share !== null);
+        const here = on.get(node.name) ?? [];
+        const bars = RESOURCES.map(([field, words]) => ({ words, share: shareOf(node[field], here.map((name) => wants.get(name)?.[field])) })).filter(({ share }) => share !== null);
+        const from = (name) => (current.get(name) === node.name ? null : current.get(name));
         const over = bars.some(({ share }) => share > 1);
         return html`
           <li key=${node.name} class=${classes("machine", !here.length && "unused", (over || wrong.has(node.name)) && "wrong")}>
             <div class="bar"><h3>${node.name}</h3>${here.length ? html`<span class="fine">${here.length}</span>` : html`<span class="fine">${(solution.freed ?? []).includes(node.name) ? "freed" : "not in use"}</span>`}</div>
             ${bars.map(({ words, share }) => html`<div class=${classes("load", share > 1 && "over")}><span>${words}</span><span class="track"><span class="fill" style=${{ width: `${Math.min(100, share * 100).toFixed(1)}%` }}></span></span><span>${Math.round(share * 100)} %</span></div>`)}
-            <ul class="chips">${here.map((name) => html`<li key=${name} class=${classes("chip", before && before.assignment[name] !== node.name && "changed", wrong.has(name) && "wrong", current[name] && current[name] !== node.name && "moved")}
-              title=${current[name] && current[name] !== node.name ? `moved from ${current[name]}` : undefined}>${name}${current[name] && current[name] !== node.name && html`<small>from ${current[name]}</small>`}</li>`)}</ul>
+            <ul class="chips">${here.map((name) => html`<li key=${name} class=${classes("chip", before && before.assignment[name] !== node.name && "changed", wrong.has(name) && "wrong", from(name) && "moved")}>${name}${from(name) && html`<small>from ${from(name)}</small>`}</li>`)}</ul>
           </li>`;
       })}
     </ul>
@@ -36,15 +37,15 @@ function clusterIn(context, solution) {
   const listed = Array.isArray(context.nodes) ? context.nodes.filter((node) => typeof node?.name === "string") : [];
   const names = new Set([...listed.map(({ name }) => name), ...Object.values(solution.assignment), ...(solution.unused ?? []), ...(solution.freed ?? [])]);
   const nodes = [...names].map((name) => listed.find((node) => node.name === name) ?? { name });
-  const wants = {};
-  const current = {};
+  const wants = new Map();
+  const current = new Map();
   for (const workload of Array.isArray(context.workloads) ? context.workloads : []) {
     const replicas = Number(workload.replicas ?? 1);
     const at = Array.isArray(workload.node) ? workload.node : Array(replicas).fill(workload.node);
     for (let number = 0; number < replicas; number++) {
       const name = replicas > 1 ? `${workload.name}-${number + 1}` : workload.name;
-      wants[name] = workload;
-      current[name] = at[number];
+      wants.set(name, workload);
+      current.set(name, at[number]);
     }
   }
   return { nodes, wants, current };
@@ -59,7 +60,7 @@ function shareOf(capacity, wanted) {
 }
 
 function grouped(assignment) {
-  const found = {};
-  for (const [name, node] of Object.entries(assignment)) (found[node] ??= []).push(name);
+  const found = new Map();
+  for (const [name, node] of Object.entries(assignment)) found.set(node, [...(found.get(node) ?? []), name]);
   return found;
 }

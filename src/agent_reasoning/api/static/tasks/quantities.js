@@ -7,7 +7,7 @@ const FACTORS = {
 /** "500m" as 0.5, "8Gi" as bytes; null for "" and for what is no amount. */
 export function amountOf(text) {
   const match = /^(\d+(?:\.\d*)?|\.\d+)([a-zA-Z]*)$/.exec(String(text).trim());
-  return match && match[2] in FACTORS ? Number(match[1]) * FACTORS[match[2]] : null;
+  return match && Object.hasOwn(FACTORS, match[2]) ? Number(match[1]) * FACTORS[match[2]] : null;
 }
 
 /** A number where a text is one, as JSON would have it; the text otherwise. */

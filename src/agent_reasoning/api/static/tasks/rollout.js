@@ -3,6 +3,7 @@ import { Component, html } from "../dom.js";
 import { ItemFields } from "../graph/fields.js";
 import { changed, freeName, itemsOf, namesById, newItem, toggled, wrongNames } from "../graph/items.js";
 import { GraphView } from "../graph/view.js";
+import { own } from "../own.js";
 import { below, names, pick } from "../random.js";
 import { blamed, sentencesOf } from "./marks.js";
 import { TimeAxis, Waves } from "./schedule.js";
@@ -62,7 +63,7 @@ function read({ steps, max_parallel: parallel = null, durations = null, ...other
   if (!listed.every(([name, needs]) => typeof name === "string" && Array.isArray(needs))) return null;
   const known = new Set(listed.map(([name]) => name));
   if (!Object.keys(durations ?? {}).every((name) => known.has(name))) return null;
-  const items = itemsOf(listed.map(([name, needs]) => [name, needs, { duration: String(durations?.[name] ?? "") }]));
+  const items = itemsOf(listed.map(([name, needs]) => [name, needs, { duration: String(own(durations ?? {}, name) ?? "") }]));
   return items && { steps: items, parallel: parallel === null ? "" : String(parallel) };
 }
 

@@ -3,6 +3,7 @@ import { Component, html } from "../dom.js";
 import { ItemFields } from "../graph/fields.js";
 import { changed, freeName, itemsOf, namesById, newItem, toggled, wrongNames } from "../graph/items.js";
 import { GraphView } from "../graph/view.js";
+import { own } from "../own.js";
 import { below, names, pick } from "../random.js";
 import { blamed, sentencesOf } from "./marks.js";
 
@@ -48,7 +49,7 @@ class Editor extends Component {
       <//>
       <details class="options"><summary>What an explanation costs</summary><div class="fields">
         ${Object.entries(WEIGHTS).map(([name, [usual, words]]) => html`<label class="field"><span>${words}</span>
-          <input type="text" inputmode="decimal" placeholder=${usual} value=${model.weights[name] ?? ""} onInput=${(event) => change({ ...model, weights: { ...model.weights, [name]: event.target.value.trim() } })} /></label>`)}
+          <input type="text" inputmode="decimal" placeholder=${usual} value=${own(model.weights, name) ?? ""} onInput=${(event) => change({ ...model, weights: { ...model.weights, [name]: event.target.value.trim() } })} /></label>`)}
       </div></details>`;
   }
 }
@@ -63,9 +64,9 @@ function Answer({ context, solution, before, violations }) {
   const paths = new Set(on);
   const wrong = blamed(model ? model.services.map(({ name }) => name) : [], violations);
   const changedCauses = new Set(before ? [...causes, ...before.root_causes].filter((name) => causes.has(name) !== before.root_causes.includes(name)) : []);
-  const markOf = ({ name, state }) => [causes.has(name) ? "cause" : name in solution.explained ? "explained" : marks.false.has(name) ? "false" : marks.missing.has(name) ? "missing" : state === "healthy" ? "healthy" : "",
+  const markOf = ({ name, state }) => [causes.has(name) ? "cause" : own(solution.explained, name) ? "explained" : marks.false.has(name) ? "false" : marks.missing.has(name) ? "missing" : state === "healthy" ? "healthy" : "",
     wrong.has(name) && "wrong", changedCauses.has(name) && "changed"].filter(Boolean).join(" ");
-  const noteOf = ({ name }) => [causes.has(name) && "at fault", name in solution.explained && "its alert is explained", marks.false.has(name) && "its alert looks false", marks.missing.has(name) && "should alert and does not"].filter(Boolean).join(", ");
+  const noteOf = ({ name }) => [causes.has(name) && "at fault", own(solution.explained, name) && "its alert is explained", marks.false.has(name) && "its alert looks false", marks.missing.has(name) && "should alert and does not"].filter(Boolean).join(", ");
   const byId = model ? namesById(model.services) : {};
   const other = solution.runner_up;
   return html`
@@ -98,7 +99,7 @@ function read({ services, alerts, healthy = [], weights = {}, ...others }) {
   if (!items) return null;
   const ids = Object.fromEntries(items.map(({ id, name }) => [name, id]));
   const stateOf = (name) => ((alerts ?? []).includes(name) ? "alerting" : healthy.includes(name) ? "healthy" : "silent");
-  if (![...(alerts ?? []), ...healthy].every((name) => name in ids)) return null; // an alert of nobody in the graph
+  if (![...(alerts ?? []), ...healthy].every((name) => Object.hasOwn(ids, name))) return null; // an alert of nobody in the graph
   return {
     services: items.map((item) => ({ ...item, state: stateOf(item.name), resilient: item.resilient.map((name) => ids[name]) })),
     weights: Object.fromEntries(Object.entries(weights).map(([name, weight]) => [name, String(weight)])),

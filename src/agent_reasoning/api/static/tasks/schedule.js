@@ -1,5 +1,6 @@
 // Schedules: waves as columns, and starts on an axis of time.
 import { classes, html } from "../dom.js";
+import { own } from "../own.js";
 
 export function Waves({ solution, before, needs, wrong }) {
   const waveOf = (waves) => new Map(waves.flatMap((wave, number) => wave.map((name) => [name, number])));
@@ -7,7 +8,7 @@ export function Waves({ solution, before, needs, wrong }) {
   const earlier = before?.waves && waveOf(before.waves);
   const critical = new Set(solution.critical_path);
   // A step beside, or before, one that it needs breaks the order; while refining nobody else says so.
-  const late = (name) => (needs[name] ?? []).some((need) => now.get(need) >= now.get(name));
+  const late = (name) => (own(needs, name) ?? []).some((need) => now.get(need) >= now.get(name));
   return html`
     <div class="waves" tabindex="0" role="group" aria-label="Waves">
       ${solution.waves.map((wave, number) => html`
@@ -21,7 +22,7 @@ export function Waves({ solution, before, needs, wrong }) {
 
 export function TimeAxis({ solution, before, durations, wrong }) {
   const { starts, total } = solution;
-  const lasting = (name) => Number(durations[name] ?? 1);
+  const lasting = (name) => Number(own(durations, name) ?? 1);
   const critical = new Set(solution.critical_path);
   const order = Object.keys(starts).sort((one, other) => starts[one] - starts[other] || one.localeCompare(other));
   const share = (time) => `${((time / total) * 100).toFixed(3)}%`;

@@ -38,7 +38,7 @@ export function App({ tasks, failure, task, drafts, run, said }) {
 
 /** As the editors are listed, then the others. */
 const inOrder = (tasks) => {
-  const rank = ({ name }) => (name in EDITORS ? Object.keys(EDITORS).indexOf(name) : Infinity);
+  const rank = ({ name }) => (Object.hasOwn(EDITORS, name) ? Object.keys(EDITORS).indexOf(name) : Infinity);
   return tasks.toSorted((one, other) => rank(one) - rank(other) || 0);
 };
 

@@ -28,7 +28,7 @@ export function Refinement({ run }) {
           onInput=${(event) => showStep(event.target.valueAsNumber - 1)} /></label>
       ${step
         ? html`<p class="step"><span class=${step.verified ? "tag good" : "tag"}>${step.verified ? "verifies" : "does not verify"}</span>${" "}
-            Confidence ${percent(step.confidence)}${run.at > 0 ? `, ${changes(step.changed)} since the step before` : ", the first answer"}.</p>`
+            Confidence ${percent(step.confidence)}${run.at > 0 ? `, ${changes(step.changed)} since the step before` : ", the first answer"}.${step.narrowing && ` ${narrowed(step.narrowing)}`}</p>`
         : html`<p class="step">${origin(run)}</p>`}
       <details class="words"><summary>All steps as a table</summary>
         <div class="scroll" tabindex="0" role="region" aria-label="All steps">
@@ -40,6 +40,15 @@ export function Refinement({ run }) {
 }
 
 const changes = (count) => (count === 0 ? "nothing changed" : `${count} ${count === 1 ? "place" : "places"} changed`);
+
+const NARROWED = {
+  narrowed: ({ removed }) => `${removed} ${removed === 1 ? "candidate" : "candidates"} removed`,
+  guessed: () => "nothing could be removed, so one was guessed",
+  dead_end: () => "a dead end: no answer is left in this branch",
+};
+
+/** What a step of a model that deduces came to. */
+const narrowed = (step) => `Deduction: ${NARROWED[step.event]?.(step) ?? step.event}; ${step.undecided} undecided, ${step.depth} guesses deep.`;
 
 /** Where the answer that is shown comes from. */
 function origin(run) {
