@@ -53,6 +53,18 @@ class ReasonRequest(BaseModel):
     conversation_id: Annotated[str, Field(max_length=256)] | None = Field(None, description="echoed")
 
 
+class Narrowing(BaseModel):
+    """What a step of a search by deduction came to."""
+
+    event: Literal["narrowed", "guessed", "dead_end"] = Field(
+        description="`guessed`: nothing could be removed, so a cell was set; `dead_end`: no answer is left in this branch"
+    )
+    removed: int = Field(description="candidates that the model removed")
+    undecided: int = Field(description="cells with more than one candidate left")
+    depth: int = Field(description="guesses between the root and this branch, before this step")
+    tree: int = Field(description="0 is the first search from the root; later ones have noise")
+
+
 class TraceStep(BaseModel):
     """One refinement step of the trajectory that gave the answer."""
 
@@ -63,6 +75,9 @@ class TraceStep(BaseModel):
     intermediate_answer: str
     changed: int = Field(description="cells whose answer differs from the step before")
     verified: bool
+    narrowing: Narrowing | None = Field(
+        None, description="of models that deduce", exclude_if=lambda value: value is None
+    )
 
 
 class StreamedStep(TraceStep):

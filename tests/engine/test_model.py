@@ -186,7 +186,7 @@ def test_a_bundle_with_a_halting_policy_that_means_nothing_is_refused(tmp_path, 
     path = tmp_path / "rollout" / CONFIG
     path.write_text(json.dumps(json.loads(path.read_text()) | {"halting": halting}))
 
-    with pytest.raises(BundleError, match="halting policy"):
+    with pytest.raises(BundleError, match="halting or deduction policy"):
         load_bundles(tmp_path, "cpu")
 
 

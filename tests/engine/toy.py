@@ -42,6 +42,7 @@ class Counting:
     applications_per_step: int = 2
     halting: Halting = field(default_factory=Halting)
     ahead: int = 0
+    deduction: None = None
     capacity: int = 64
     rows_at_once: int = 4
     before: Callable = lambda slots: None

@@ -125,7 +125,7 @@ class Engine:
         """
         now = self._clock()
         job = Job(arranged.task, arranged.problem, arranged.bucket, arranged.inputs, verify, max_steps, samples, seed,
-                  now + timeout_seconds, now, listener)  # fmt: skip
+                  now + timeout_seconds, now, listener, self._models[arranged.task].model.deduction)  # fmt: skip
         with self._entry:
             if self._stopping or not self._thread.is_alive():
                 raise NotReady("The engine is not running.")
@@ -262,7 +262,9 @@ class Engine:
 
     def _go_on(self, job: Job) -> None:
         """Give the job a turn if it has a step to take."""
-        job.start_round(self._models[job.task].model.ahead)
+        slots = self._models[job.task]
+        if job.start_round(slots.model.ahead) and job.deduction is not None:
+            job.deduction.place(job.to_step, job.seed, slots.pool(job))
         if job.to_step:
             self._turns.add(job)
 
@@ -338,7 +340,10 @@ class Engine:
         if trajectory.halted_by is not None or judged.step != len(trajectory.records) + 1:
             return False
         confidence = model.confidence(judged.q_halt_logit, judged.step, judged.verdict.meets_bound)
-        trajectory.record(judged.choice, confidence, judged.verdict)
+        narrowing = None
+        if job.deduction is not None and judged.opinion is not None and not judged.verdict.valid:
+            narrowing = job.deduction.follow(trajectory.sample, judged.opinion)
+        trajectory.record(judged.choice, confidence, judged.verdict, narrowing)
         job.tell(trajectory)
         trajectory.halted_by = model.halting.decide(trajectory.records, job.max_steps)
         return True

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from agent_reasoning.engine.deduction import Deduction, Narrowing, Opinion, Policy
 from agent_reasoning.engine.halting import HaltedBy, best_step
 from agent_reasoning.engine.pool import Choice
 from agent_reasoning.errors import ReasoningError
@@ -26,6 +27,7 @@ class StepRecord:
     confidence: float  # that this choice verifies, or is the best; said before it was known to be valid
     verdict: Verdict
     repeats: bool = False  # the answer of the step before
+    narrowing: Narrowing | None = None  # what came of it, in a deduction
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +95,12 @@ class Trajectory:
     halted_by: HaltedBy | None = None
     last_round: int = -1  # the one it ended in
 
-    def record(self, choice: Choice, confidence: float, verdict: Verdict) -> StepRecord:
+    def record(
+        self, choice: Choice, confidence: float, verdict: Verdict, narrowing: Narrowing | None = None
+    ) -> StepRecord:
         repeats = bool(self.records) and np.array_equal(self.records[-1].choice, choice)
-        made = StepRecord(choice, 0.0 if is_hopeless(self.records, choice, verdict) else confidence, verdict, repeats)
+        believed = 0.0 if is_hopeless(self.records, choice, verdict) else confidence
+        made = StepRecord(choice, believed, verdict, repeats, narrowing)
         self.records.append(made)
         return made
 
@@ -111,6 +116,7 @@ class Judged:
     choice: Choice
     q_halt_logit: float
     verdict: Verdict
+    opinion: Opinion | None = None  # of a model that deduces
 
 
 @dataclass(eq=False, slots=True)
@@ -126,6 +132,8 @@ class Job:
     deadline: float  # seconds on the engine's clock
     queued: float
     listener: Listener | None = None
+    policy: Policy | None = None  # of a model that deduces
+    deduction: Deduction | None = None
     future: Pending = field(default_factory=Pending)
     verdicts: dict[bytes, Verdict] = field(default_factory=dict)  # the verifier's, so that no answer is checked twice
     begun: float = 0.0  # when it got its slots
@@ -142,6 +150,9 @@ class Job:
     leaving: list[Trajectory] = field(default_factory=list)  # ended, but a step that ran ahead is still in flight
     told: dict[int, int] = field(default_factory=dict)  # sample -> steps that the listener knows
 
+    def __post_init__(self) -> None:
+        self.deduction = Deduction(self.problem.candidates, self.policy) if self.policy else None
+
     @property
     def tried(self) -> list[Trajectory]:
         """All that have had a slot, since the last restart."""
@@ -154,14 +165,15 @@ class Job:
         self.round, self.concluded = -1, -1
         self.to_step.clear()
         self.expected, self.arrived = {}, {}
+        self.deduction = Deduction(self.problem.candidates, self.policy) if self.policy else None
 
-    def start_round(self, ahead: int) -> None:
-        """Get the next round ready if no more than `ahead` rounds wait for verdicts, and some lane goes on."""
+    def start_round(self, ahead: int) -> bool:
+        """Get the next round ready if no more than `ahead` rounds wait for verdicts, and some lane goes on. True if it is."""
         if self.to_step or self.leaving or self.round - self.concluded > ahead:
-            return
+            return False
         going_on = [lane for lane in self.lanes if lane.launched < self.max_steps]
         if not going_on:
-            return
+            return False
         number = max(self.round + 1, min(lane.first_round for lane in going_on))
         lanes = [lane for lane in going_on if lane.first_round <= number]
         for passed in range(self.round + 1, number + 1):  # rounds that nobody takes a step in are over at once
@@ -169,6 +181,7 @@ class Job:
         self.round = number
         self.expected[number] = len(lanes)
         self.to_step.extend(lanes)
+        return True
 
     def next_complete(self) -> list[Judged] | None:
         """The verdicts of the next round, lowest sample first, once they are all in."""
@@ -187,6 +200,8 @@ class Job:
         """It takes no further step."""
         self.lanes.remove(trajectory)
         self.leaving.append(trajectory)
+        if self.deduction is not None:
+            self.deduction.leave(trajectory.sample)
         if trajectory in self.to_step:
             self.to_step.remove(trajectory)
             self.expected[self.round] -= 1

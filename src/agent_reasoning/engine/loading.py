@@ -57,7 +57,7 @@ def load_model(directory: Path, device: str) -> StructuredModel:
     try:
         return StructuredModel.of(bundle, confidence, device, digest(directory / WEIGHTS))
     except (TypeError, ValueError) as error:
-        raise BundleError(f"The halting policy in {directory} cannot be used: {error}.") from None
+        raise BundleError(f"The halting or deduction policy in {directory} cannot be used: {error}.") from None
 
 
 def load_checkpoint_for_task(path: Path, device: str, published: Published) -> Model:

@@ -16,6 +16,7 @@ from agent_reasoning.engine.noise import NoiseStream, disturbed
 ALIGNED = 64  # bytes: as torch has it, for operations round by it
 
 Choice = NDArray[np.int64]
+Candidates = NDArray[np.bool_]  # [L, V]
 Rows = slice | Tensor
 Carry = tuple[Tensor, Tensor]  # z_H and z_L
 
@@ -26,6 +27,7 @@ class Refined:
 
     choices: Choice  # [B, L]
     q_halt_logits: NDArray[np.float32]  # [B]
+    logits: NDArray[np.float32] | None = None  # [B, L, V], of models that deduce
 
 
 class Ticket(Protocol):
@@ -59,6 +61,11 @@ class Pool(Protocol):
         """One supervision step for these slots; no other slot is touched."""
         ...
 
+    def narrow(self, slot: int, candidates: Candidates, stream: NoiseStream | None) -> None:
+        """What the problem in this slot may be answered with from now on. With a stream its trajectory begins anew. No step
+        of the slot is under way. Only of models that deduce."""
+        ...
+
 
 class TensorPool(ABC):
     """The carry (z_H, z_L), where a model keeps it, and how rows are picked.
@@ -89,9 +96,9 @@ class TensorPool(ABC):
         """What the step of these rows reads beside the carry: views, where `rows` is one slot."""
 
     @abstractmethod
-    def _refine(self, inputs: Any, carry: Carry, into: Carry) -> tuple[Tensor, Tensor]:
+    def _refine(self, inputs: Any, carry: Carry, into: Carry) -> tuple[Tensor, ...]:
         """One supervision step of the rows of `inputs`: the next carry is written into `into`, which may be `carry`
-        itself. Returns choices (B, L) and q_halt_logits (B,)."""
+        itself. Returns what `Refined` is made of."""
 
     @torch.inference_mode()
     def enter(self, slots: Sequence[int], arranged: Any, streams: Sequence[NoiseStream]) -> None:
@@ -107,28 +114,31 @@ class TensorPool(ABC):
             self._steps[slot] += 1
         keys = [self._streams[slot].key(self._steps[slot]) if self._noise else 0 for slot in slots]
         if self._whole:
-            return ticket(*self._step_all(dict(zip(slots, keys, strict=True))), list(slots))
+            return ticket(self._step_all(dict(zip(slots, keys, strict=True))), list(slots))
         rows = pick(slots)
         inputs, into = self._views_of(slots[0]) if len(slots) == 1 else (self._inputs(rows), self._carry(rows))
-        choices, q_halt_logits = self._refine(inputs, disturbed(*into, self._noise, keys), into)
+        refined = self._refine(inputs, disturbed(*into, self._noise, keys), into)
         if not isinstance(rows, slice):  # then it was written into copies
             self._z_H[rows], self._z_L[rows] = into
-        return ticket(choices, q_halt_logits, None)
+        return ticket(refined, None)
 
     def _use_threads(self) -> None:
         """Of the calling thread, as torch keeps it."""
         if torch.get_num_threads() != self._threads:
             torch.set_num_threads(self._threads)
 
-    def _step_all(self, keys: Mapping[int, int]) -> tuple[Tensor, Tensor]:
+    def narrow(self, slot: int, candidates: Candidates, stream: NoiseStream | None) -> None:
+        raise NotImplementedError("this model does not deduce")
+
+    def _step_all(self, keys: Mapping[int, int]) -> tuple[Tensor, ...]:
         """Every slot takes the step, and those with a key keep it."""
         z_H, z_L = disturbed(self._z_H, self._z_L, self._noise, [keys.get(slot, 0) for slot in range(self.capacity)])
         into = torch.empty_like(self._z_H), torch.empty_like(self._z_L)
-        choices, q_halt_logits = self._refine(self._inputs(slice(None)), (z_H, z_L), into)
+        refined = self._refine(self._inputs(slice(None)), (z_H, z_L), into)
         asked = torch.tensor(list(keys)).to(self._device, non_blocking=True)
         for stored, stepped in zip((self._z_H, self._z_L), into, strict=True):
             stored.index_copy_(0, asked, stepped[asked])  # no other row: another thread may just have begun there
-        return choices, q_halt_logits
+        return refined
 
     def _carry(self, rows: Rows) -> Carry:
         return self._z_H[rows], self._z_L[rows]
@@ -160,39 +170,37 @@ def pick(slots: Sequence[int]) -> Rows:
     return torch.tensor(slots)
 
 
-def ticket(choices: Tensor, q_halt_logits: Tensor, of: list[int] | None) -> Ticket:
+def ticket(refined: Sequence[Tensor], of: list[int] | None) -> Ticket:
     """`of`: the rows that were asked for, where more were run."""
-    if choices.device.type == "cpu":
-        return _Ready(choices, q_halt_logits.float(), of)
-    return _Copying(choices, q_halt_logits.float(), of)
+    choices, *logits = refined
+    made = [choices, *(value.float() for value in logits)]
+    return _Ready(made, of) if choices.device.type == "cpu" else _Copying(made, of)
 
 
 @dataclass(frozen=True, slots=True)
 class _Ready:
-    choices: Tensor
-    q_halt_logits: Tensor
+    made: Sequence[Tensor]
     of: list[int] | None
 
     def read(self) -> Refined:
-        choices, logits = self.choices.numpy(), self.q_halt_logits.numpy()
-        return Refined(choices, logits) if self.of is None else Refined(choices[self.of], logits[self.of])
+        arrays = [value.numpy() for value in self.made]
+        return Refined(*(arrays if self.of is None else [array[self.of] for array in arrays]))
 
 
 class _Copying:
     """On its way from a GPU into pinned memory; the event says when it is there."""
 
-    def __init__(self, choices: Tensor, q_halt_logits: Tensor, of: list[int] | None) -> None:
-        pinned = [torch.empty(value.shape, dtype=value.dtype, pin_memory=True) for value in (choices, q_halt_logits)]
-        for to, value in zip(pinned, (choices, q_halt_logits), strict=True):
+    def __init__(self, made: Sequence[Tensor], of: list[int] | None) -> None:
+        self._pinned = [torch.empty(value.shape, dtype=value.dtype, pin_memory=True) for value in made]
+        for to, value in zip(self._pinned, made, strict=True):
             to.copy_(value, non_blocking=True)
-        self._choices, self._q_halt_logits = pinned
         self._of = of
         self._arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
-        self._arrived.record(torch.cuda.current_stream(choices.device))
+        self._arrived.record(torch.cuda.current_stream(made[0].device))
 
     def read(self) -> Refined:
         self._arrived.synchronize()
-        return _Ready(self._choices, self._q_halt_logits, self._of).read()
+        return _Ready(self._pinned, self._of).read()
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 
 from agent_reasoning.engine.confidence import Confidence
+from agent_reasoning.engine.deduction import Policy
 from agent_reasoning.engine.halting import Halting
 from agent_reasoning.engine.model import Model
 from agent_reasoning.engine.noise import NoiseStream
-from agent_reasoning.engine.pool import Carry, Pool, Rows, TensorPool, zeros
+from agent_reasoning.engine.pool import Candidates, Carry, Pool, Rows, TensorPool, Ticket, pick, zeros
 from agent_reasoning.networks.batch import ProblemBatch, Shape, collate, draw_ties, map_tensors, tensors_of
 from agent_reasoning.networks.bundle import Bundle
 from agent_reasoning.networks.structured import StructuredNetwork
@@ -44,6 +45,7 @@ class StructuredModel(Model):
             runner=StepRunner(network, record=device == "cpu"),
             noise=config.noise,
             halting=Halting(**config.halting),
+            deduction=Policy(**config.deduction) if config.deduction else None,
         )
 
     def fits(self, spec: ProblemSpec) -> bool:
@@ -56,7 +58,8 @@ class StructuredModel(Model):
         return collate([problem], self.network.config.spec, bucket)
 
     def pool(self, bucket: Shape, slots: int) -> Pool:
-        return StructuredPool(self, bucket, max(1, min(slots, MOST_ROWS // bucket.pairs)))
+        kind = StructuredPool if self.deduction is None else DeducingPool
+        return kind(self, bucket, max(1, min(slots, MOST_ROWS // bucket.pairs)))
 
 
 class StructuredPool(TensorPool):
@@ -69,7 +72,7 @@ class StructuredPool(TensorPool):
             torch.float32,
             model.device,
             capacity,
-            noise=model.noise,
+            noise=model.noise if model.deduction is None else model.deduction.noise,
             rows_at_once=max(1, ROWS_AT_ONCE // shape.pairs),
             threads=1,
             whole=model.device != "cpu" if whole is None else whole,
@@ -93,7 +96,39 @@ class StructuredPool(TensorPool):
         problems = self._problems.rows(rows)
         return flatten(problems, self._embedded[rows], problems.wires())
 
-    def _refine(self, inputs: Sequence[Tensor], carry: Carry, into: Carry) -> tuple[Tensor, Tensor]:
+    def _refine(self, inputs: Sequence[Tensor], carry: Carry, into: Carry) -> tuple[Tensor, ...]:
+        return self._run(inputs, carry, into)[:2]
+
+
+class DeducingPool(StructuredPool):
+    """Whose problems lose candidates from step to step, and whose opinions on the others are told."""
+
+    @torch.inference_mode()
+    def __init__(self, model: StructuredModel, shape: Shape, capacity: int, *, whole: bool | None = None) -> None:
+        super().__init__(model, shape, capacity, whole=whole)
+        self._narrowed: set[int] = set()  # slots that are to be embedded anew
+
+    @torch.inference_mode()
+    def narrow(self, slot: int, candidates: Candidates, stream: NoiseStream | None) -> None:
+        cells, width = candidates.shape
+        self._problems.allowed[slot, :cells, :width] = torch.from_numpy(candidates)
+        self._narrowed.add(slot)
+        if stream is not None:
+            carry = self._network.initial_carry(self._problems.rows(slice(slot, slot + 1)))
+            self._z_H[slot], self._z_L[slot] = carry.z_H[0], carry.z_L[0]
+            self._steps[slot], self._streams[slot] = 0, stream
+
+    @torch.inference_mode()
+    def step(self, slots: Sequence[int]) -> Ticket:
+        self._use_threads()
+        stale = [slot for slot in slots if slot in self._narrowed]
+        if stale:
+            rows = pick(stale)
+            self._embedded[rows] = self._network.embed(self._problems.rows(rows))
+            self._narrowed.difference_update(stale)
+        return super().step(slots)
+
+    def _refine(self, inputs: Sequence[Tensor], carry: Carry, into: Carry) -> tuple[Tensor, ...]:
         return self._run(inputs, carry, into)
 
 

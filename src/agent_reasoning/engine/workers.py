@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from time import monotonic
 
+from agent_reasoning.engine.deduction import Opinion
 from agent_reasoning.engine.job import Job, Judged, Trajectory
 from agent_reasoning.engine.pool import Pool, Refined, Ticket
 
@@ -108,6 +109,10 @@ def judge(rows: Sequence[InFlight], refined: Refined, seconds: float) -> Judgeme
             broken.append((row, error))
             continue
         row.job.verdicts[key] = verdict
-        logit = float(refined.q_halt_logits[place])
-        judged.append(Judged(row.job, row.trajectory, row.round, row.step, choice, logit, verdict))
+        logit, opinion = float(refined.q_halt_logits[place]), None
+        if refined.logits is not None:
+            cells, width = row.job.problem.size
+            opinion = Opinion(refined.logits[place][:cells, :width].copy(), logit)
+            logit = opinion.belief
+        judged.append(Judged(row.job, row.trajectory, row.round, row.step, choice, logit, verdict, opinion))
     return Judgement(rows, judged, broken, None, seconds)

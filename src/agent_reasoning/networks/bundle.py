@@ -30,6 +30,8 @@ class BundleConfig:
     """Standard deviation of the noise on z_H and z_L before each step, for every sample after the first."""
     halting: dict[str, Any] = field(default_factory=dict)
     """When to stop before `max_steps`; see `engine.halting`."""
+    deduction: dict[str, Any] = field(default_factory=dict)
+    """How candidates are removed, for a model that was trained to; see `engine.deduction`."""
     calibration: dict[str, Any] = field(default_factory=dict)
     """How q_halt logits become probabilities; see `engine.confidence`."""
 
@@ -42,6 +44,7 @@ class BundleConfig:
             "max_steps": self.max_steps,
             "noise": self.noise,
             "halting": self.halting,
+            **({"deduction": self.deduction} if self.deduction else {}),
             "network": self.network.to_dict(),
             "calibration": self.calibration,
         }
@@ -57,6 +60,7 @@ class BundleConfig:
             max_steps=int(data["max_steps"]),
             noise=float(data["noise"]),
             halting=data.get("halting", {}),
+            deduction=data.get("deduction", {}),
             calibration=data["calibration"],
         )
 

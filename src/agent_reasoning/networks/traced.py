@@ -16,7 +16,7 @@ from agent_reasoning.networks.batch import FlatLinks, Pairs, ProblemBatch, Wires
 from agent_reasoning.networks.structured import StructuredCarry, StructuredNetwork
 
 Carry = tuple[Tensor, Tensor]  # z_H and z_L
-Stepped = tuple[Tensor, Tensor]  # choices (B, L), q_halt_logits (B,)
+Stepped = tuple[Tensor, Tensor, Tensor]  # choices (B, L), q_halt_logits (B,), logits (B, L, V)
 LINKS = ("source", "target", "starts", "share")
 
 
@@ -68,7 +68,7 @@ class _Step(nn.Module):
         carry, output = self.network.step(StructuredCarry(z_H, z_L), Pairs(present, allowed, amounts), embedded, wires)
         next_z_H.copy_(carry.z_H)
         next_z_L.copy_(carry.z_L)
-        return output.logits.argmax(-1), output.q_halt_logits
+        return output.logits.argmax(-1), output.q_halt_logits, output.logits
 
 
 def record(step: nn.Module, given: list[Tensor]) -> Callable[[list[Tensor]], Stepped]:

@@ -1,7 +1,7 @@
 """From what the engine found to what a caller reads: who found the answer, and the answer and its trace in words."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -94,4 +94,5 @@ def step_fields(prepared: Prepared, number: int, record: StepRecord, before: Ste
         "intermediate_answer": prepared.task.brief(prepared.instance, solution),
         "changed": changed,
         "verified": record.verdict.valid,
+        "narrowing": record.narrowing and asdict(record.narrowing),
     }
