@@ -34,7 +34,8 @@ RICH = {
     ],
     "placement": [
         {"nodes": [{"name": "a", "cpu": 4, "memory": "8Gi", "gpu": 1, "labels": {"disk": "ssd"}, "cordoned": True},
-                   {"name": "b", "cpu": "3500m", "memory": "4Gi", "labels": {"disk": "ssd"}}, {"name": "c", "taints": ["k=v:NoSchedule"]}],
+                   {"name": "b", "cpu": "3500m", "memory": "4Gi", "labels": {"disk": "ssd"}},
+                   {"name": "c", "taints": ["k=v:NoSchedule"]}],
          "workloads": [{"name": "w", "cpu": 0.5, "memory": 1048576, "replicas": 2, "node": ["a", "b"], "apart": ["x", "y"],
                         "node_selector": {"disk": "ssd"}, "spread_replicas": False},
                        {"name": "v", "node": "b", "apart": "z"}],
