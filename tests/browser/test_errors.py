@@ -37,7 +37,7 @@ def test_a_cell_of_a_table_that_the_service_refuses_is_marked(page):
     page.get_by_label("CPU of web").fill("plenty")
     run(page)
 
-    expect(page.get_by_role("alert").locator("code")).to_contain_text("workloads.1.cpu")
+    expect(page.get_by_role("alert").locator(".places code")).to_have_text("workloads.1.cpu")
     expect(page.get_by_label("CPU of web")).to_have_attribute("aria-invalid", "true")
     expect(page.locator("[aria-invalid=true]")).to_have_count(1)
 

@@ -9,5 +9,10 @@ export function blamed(names, sentences) {
   return new Set(text ? names.filter((name) => name && stands(name)) : []);
 }
 
-/** The sentences of problem details. */
-export const sentencesOf = (problem) => (problem ? [problem.detail ?? ""] : []);
+/** What problem details say that names things: their lists of them, else their words; nothing where they name fields, which are
+    marked as such. */
+export function sentencesOf(problem) {
+  if (!problem || problem.errors) return [];
+  const listed = ["steps", "services", "nodes", "workloads"].flatMap((list) => problem[list] ?? []);
+  return listed.length ? listed.map(String) : [problem.detail ?? ""];
+}
