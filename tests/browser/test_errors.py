@@ -64,7 +64,7 @@ def test_an_outage_without_alerts_is_refused(page):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('{"puzzle": }', "neither JSON nor YAML"),
+        ('{"puzzle": ]', "neither JSON nor YAML"),
         ("a: [1\nb: 2", "line 2"),
         ("[1, 2]", "a list"),
         ("7", "only 7"),
@@ -151,18 +151,22 @@ def test_a_service_that_is_away_when_the_page_opens_can_be_tried_again(chromium,
 
 def test_a_task_without_an_editor_works_as_text(open_page):
     """As one that is added later: the service's rollout under a name that the page has never heard of."""
+    asked = []
+
+    def as_rollout(route):
+        asked.append(route.request.post_data_json["task"])
+        route.continue_(post_data=json.dumps({**route.request.post_data_json, "task": "rollout"}))
+
     with open_page() as page:
         page.route("**/tasks", lambda route: route.fulfill(json=renamed(route.fetch().json())))
-        page.route("**/reason", lambda route: route.continue_(
-            post_data=json.dumps({**route.request.post_data_json, "task": "rollout"})))  # fmt: skip
+        page.route("**/reason", as_rollout)
         page.reload()
         choose(page, "unheard-of")
+        run(page)
 
-        sent = run(page)
-
-        assert sent["task"] == "unheard-of"
         expect(verdict(page)).to_contain_text("Verified")
         expect(page.locator("pre.data")).to_contain_text('"waves"')
+        assert asked == ["unheard-of"]
         assert not page.get_by_label("Random instance").count()
 
 

@@ -33,7 +33,7 @@ function Refined({ run }) {
     <${Answer} context=${run.request.context} solution=${answer ? answer.solution : step.solution}
       before=${answer ? null : steps[run.at - 1]?.solution} violations=${answer?.violations ?? []} verified=${answer ? answer.verified : step.verified} />
     ${answer?.violations.length > 0 && html`
-      <div class="violations"><h3>What the verifier found wrong</h3><ul>${answer.violations.map((violation) => html`<li>${violation}</li>`)}</ul></div>`}
+      <div class="violations"><h3>What the verifier found wrong</h3><ul tabindex="0">${answer.violations.map((violation) => html`<li>${violation}</li>`)}</ul></div>`}
     <${Refinement} run=${run} />
     ${answer && html`<details class="words"><summary>In words</summary><pre tabindex="0">${answer.answer}</pre></details>
       <details class="words"><summary>The whole response as JSON</summary><pre tabindex="0">${JSON.stringify(answer, null, 2)}</pre></details>`}`;
