@@ -57,7 +57,7 @@ def test_text_that_is_plainly_another_tasks_problem_goes_there(page):
     as_editor(page)
 
     expect(page.locator("input[name=task][value=root-cause]")).to_be_checked()
-    expect(page.get_by_label("Question")).to_have_value("Who?")
+    expect(page.get_by_label("Question", exact=True)).to_have_value("Who?")
     assert run(page)["context"] == {**request["context"], "services": {"a": ["b"], "b": []}}
 
 
@@ -75,7 +75,7 @@ def test_a_file_can_be_opened(page, tmp_path):
 def test_a_link_brings_the_problem_to_somebody_else(page, open_page, task):
     choose(page, task)
     page.get_by_label("Random instance").select_option(index=1)
-    page.get_by_label("Question").fill("Whatever – “this” is?")
+    page.get_by_label("Question", exact=True).fill("Whatever – “this” is?")
     option(page, "Seed", 7)
     page.get_by_role("button", name="Copy link").click()
     expect(page.get_by_text("The link is copied.")).to_be_visible()
