@@ -12,7 +12,7 @@ import sys
 import numpy as np
 from rich.progress import track
 
-from benchmarks.fuzz import rollout, root_cause
+from benchmarks.fuzz import maze, rollout, root_cause
 
 
 def main():
@@ -20,7 +20,7 @@ def main():
     parser.add_argument("--count", type=int, default=100_000, help="answers to problems of each task")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    for name, of in (("rollout", rollout), ("root-cause", root_cause)):
+    for name, of in (("maze", maze), ("rollout", rollout), ("root-cause", root_cause)):
         rng = np.random.default_rng(options.seed)
         verified = optimal = best = 0
         for _ in track(range(options.count), name):

@@ -49,7 +49,7 @@ class PublishedForm:
     tokens: Ints
     """[L] in the published encoding"""
     answers: Ints
-    """[V] the token that answers with each candidate"""
+    """[V] the token that answers with each candidate; [L, V] where that depends on the cell"""
 
 
 @dataclass(frozen=True, eq=False)

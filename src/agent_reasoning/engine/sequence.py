@@ -11,6 +11,7 @@ from agent_reasoning.engine.confidence import Confidence
 from agent_reasoning.engine.model import Model
 from agent_reasoning.engine.noise import NoiseStream
 from agent_reasoning.engine.pool import Carry, Pool, Rows, TensorPool
+from agent_reasoning.errors import InvalidContext
 from agent_reasoning.networks.carry import ACTCarry
 from agent_reasoning.networks.sequence import SequenceModel
 from agent_reasoning.problem import Problem, ProblemSpec
@@ -52,8 +53,11 @@ class PublishedModel(Model):
     def arrange(self, problem: Problem, bucket: tuple[int, int]) -> "PublishedInputs":
         form = problem.published
         assert form is not None, "the task has no published form"
-        tokens, answers, allowed = map(torch.from_numpy, (form.tokens, np.asarray(form.answers), problem.candidates))
-        return PublishedInputs(tokens, answers, allowed)
+        config, cells = self.network.config, len(form.tokens)
+        if config.fixed_length and config.seq_len != cells:
+            raise InvalidContext(f"{self.name} reads problems of {config.seq_len} cells, and this one has {cells}.")
+        answers = np.broadcast_to(form.answers, problem.size).copy()
+        return PublishedInputs(*map(torch.from_numpy, (form.tokens, answers, problem.candidates)))
 
     def pool(self, bucket: tuple[int, int], slots: int) -> Pool:
         return PublishedPool(self, bucket, slots)
@@ -64,7 +68,7 @@ class PublishedInputs:
     """One problem, or with a dimension in front several."""
 
     tokens: Tensor  # (S,)
-    answers: Tensor  # (V,) the token of each candidate
+    answers: Tensor  # (S, V) the token of each candidate
     allowed: Tensor  # (S, V) bool
 
 
@@ -87,7 +91,7 @@ class PublishedPool(TensorPool):
         )
         self._network = network
         self._tokens = torch.zeros((capacity, cells), dtype=torch.int64, device=device)
-        self._answers = torch.zeros((capacity, width), dtype=torch.int64, device=device)
+        self._answers = torch.zeros((capacity, cells, width), dtype=torch.int64, device=device)
         self._allowed = torch.ones((capacity, cells, width), dtype=torch.bool, device=device)
 
         held = self._z_H, self._z_L, self._tokens, self._answers, self._allowed
@@ -107,13 +111,13 @@ class PublishedPool(TensorPool):
 
     def _refine(self, inputs: PublishedInputs, carry: Carry, into: Carry) -> tuple[Tensor, ...]:
         tokens = inputs.tokens
-        count, cells = tokens.shape
+        count = len(tokens)
         batch = {"inputs": tokens, "puzzle_identifiers": tokens.new_zeros(count)}
         # A row that is halted would start afresh. How long to go on is for the engine to say.
         running = torch.zeros(count, dtype=torch.bool, device=tokens.device)
         steps = torch.zeros(count, dtype=torch.int32, device=tokens.device)
         following, output = self._network.step(ACTCarry(*carry, steps, running, batch), batch)
-        of_candidates = output.logits.gather(2, inputs.answers.unsqueeze(1).expand(-1, cells, -1))
+        of_candidates = output.logits.gather(2, inputs.answers)
         allowed = of_candidates.masked_fill(~inputs.allowed, -torch.inf)
         into[0].copy_(following.z_H)
         into[1].copy_(following.z_L)

@@ -12,7 +12,7 @@ import torch
 from agent_reasoning.engine.model import Model
 from agent_reasoning.engine.sequence import PublishedModel
 from agent_reasoning.errors import ConfigurationError
-from agent_reasoning.problem import PublishedForm
+from agent_reasoning.problem import Ints, PublishedForm
 from agent_reasoning.tasks import Labelled, Task
 
 BATCH = 64
@@ -41,9 +41,7 @@ def as_published(
     for start in range(0, len(instances), BATCH):
         chunk = instances[start : start + BATCH]
         forms = [_form(task, item) for item in chunk]
-        labels = torch.from_numpy(
-            np.stack([form.answers[item.choice] for form, item in zip(forms, chunk, strict=True)])
-        )
+        labels = torch.from_numpy(np.stack([_label(form, item) for form, item in zip(forms, chunk, strict=True)]))
         inputs = torch.from_numpy(np.stack([form.tokens for form in forms])).to(model.device)
         identifiers = torch.zeros(len(chunk), dtype=torch.int64, device=model.device)
         batch = {"inputs": inputs, "puzzle_identifiers": identifiers}
@@ -63,3 +61,9 @@ def _form(task: Task[Any], item: Labelled[Any]) -> PublishedForm:
     form = task.encode(item.instance).published
     assert form is not None, "a published checkpoint serves only tasks that have a published form"
     return form
+
+
+def _label(form: PublishedForm, item: Labelled[Any]) -> Ints:
+    """[L] in the published encoding."""
+    tokens = np.broadcast_to(form.answers, (len(form.tokens), form.answers.shape[-1]))
+    return tokens[np.arange(len(tokens)), item.choice]

@@ -7,6 +7,7 @@ from typing import Any
 
 from agent_reasoning.errors import AmbiguousContext, UnknownTask, UnmappableContext
 from agent_reasoning.tasks.base import Task
+from agent_reasoning.tasks.maze import MazeTask
 from agent_reasoning.tasks.placement import Placement
 from agent_reasoning.tasks.rollout import Rollout
 from agent_reasoning.tasks.root_cause import RootCause
@@ -14,7 +15,7 @@ from agent_reasoning.tasks.sudoku import Sudoku
 
 
 def builtin_tasks() -> "Registry":
-    return Registry([Placement(), Rollout(), RootCause(), Sudoku()])
+    return Registry([MazeTask(), Placement(), Rollout(), RootCause(), Sudoku()])
 
 
 @dataclass(frozen=True, slots=True)
