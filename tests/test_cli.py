@@ -9,7 +9,7 @@ from agent_reasoning.commands.solve import as_request
 from agent_reasoning.commands.train import configure, resumed
 from agent_reasoning.errors import ConfigurationError, InvalidRequest
 from agent_reasoning.tasks import builtin_tasks
-from agent_reasoning.training import loop
+from agent_reasoning.training.state import start
 from tests.live import command, environment
 
 COMPOSE = """
@@ -178,10 +178,10 @@ def test_an_unknown_task_is_answered_with_those_there_are():
 
 def test_resuming_keeps_the_length_and_seed_that_the_run_was_started_with(tmp_path):
     info = builtin_tasks().get("rollout").info
-    state = loop.start(configure(info, 60, 5, "cpu"))
+    state = start(configure(info, 60, 5, "cpu"))
     state.settings = {"minutes": 60.0, "seed": 5}
     state.save(tmp_path / "state.pt")
-    fresh = loop.start(configure(info, 15, 0, "cpu"))
+    fresh = start(configure(info, 15, 0, "cpu"))
     fresh.load(tmp_path / "state.pt")
 
     config = resumed(configure(info, 15, 0, "cpu"), fresh, None, None)

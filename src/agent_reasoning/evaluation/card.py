@@ -8,7 +8,7 @@ import torch
 from agent_reasoning.evaluation.report import Report
 from agent_reasoning.networks.bundle import BundleConfig
 from agent_reasoning.tasks import TaskInfo
-from agent_reasoning.training.loop import TrainConfig, TrainState
+from agent_reasoning.training.state import TrainConfig, TrainState
 
 TRAINED = """\
 # {name}
