@@ -143,21 +143,53 @@ def calibrate(bundle: Path, held_out: int) -> None:
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--device", default="cpu", show_default=True)
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the figures there, too.")
-@click.option("--puzzles", type=click.Path(path_type=Path), help="sudoku: a file of puzzles, one a line (.gz too).")
+@click.option(
+    "--puzzles",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="sudoku: a file of puzzles, one a line (.gz too); with --search it may be repeated.",
+)
+@click.option("--search", is_flag=True, help="Through the engine, by samples: what more trajectories bring and cost.")
+@click.option(
+    "--samples",
+    type=click.IntRange(1, 64),
+    multiple=True,
+    help="With --search: trajectories (may be repeated); default 1, 4, 16 and 64.",
+)
+@click.option(
+    "--together",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="With --search: problems under way at once; more are faster, but the seconds are then not a lone caller's.",
+)
+@click.option("--untrained", is_flag=True, help="With --search: beside the same search by untrained weights.")
 @click.option("--published", is_flag=True, help="A published checkpoint as its authors evaluate: all steps, no stop.")
 @click.option("--int8", is_flag=True, help="A published checkpoint with int8 weights, on CPU.")
-def evaluate(every: bool, **options: Any) -> None:
+def evaluate(
+    every: bool, search: bool, samples: tuple[int, ...], together: int, untrained: bool, **options: Any
+) -> None:
     """Measure the model of TASK on fresh instances: accuracy, cost, and how good its confidence is."""
     if every == bool(options["task"]):
         raise click.UsageError("Name a TASK, or say --all.")
-    if every:
+    if not search and (samples or untrained or together > 1 or len(options["puzzles"]) > 1):
+        raise click.UsageError("--samples, --together, --untrained and several --puzzles go with --search.")
+    if search and (every or options["published"] or options["int8"]):
+        raise click.UsageError("--search is for one TASK and our own models.")
+    if search:
+        from agent_reasoning.commands.search import search as run_search
+
+        names = ("task", "models", "count", "sizes", "max_steps", "seed", "device", "puzzles")
+        wanted = {name: options[name] for name in names}
+        figures = run_search(**wanted, samples=samples, together=together, with_untrained=untrained)
+    elif every:
         from agent_reasoning.commands.compare import evaluate_all
 
         figures = evaluate_all(*(options[name] for name in ("models", "count", "seed", "device")))
     else:
         from agent_reasoning.commands.evaluate import evaluate as run
 
-        figures = run(**options)
+        figures = run(**options | {"puzzles": next(iter(options["puzzles"]), None)})
     if options["json_path"]:
         options["json_path"].write_text(json.dumps(figures, indent=1) + "\n")
 

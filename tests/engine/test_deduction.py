@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent_reasoning.engine.deduction import Deduction, Opinion, Policy, surest
+from agent_reasoning.engine.deduction import Deduction, Opinion, Policy, next_guess
 from agent_reasoning.engine.engine import Engine
 from agent_reasoning.engine.halting import Halting
 from agent_reasoning.engine.pool import Refined
@@ -83,11 +83,13 @@ def test_what_a_lane_leaves_is_open_to_the_next():
     assert tree.branch_for(5) is mine
 
 
-def test_surest_looks_at_undecided_cells_only():
+def test_the_next_guess_is_the_surest_among_the_undecided_cells_with_the_fewest_candidates():
     candidates = ROOT.copy()
-    candidates[0] = [False, True, False]
     logits = np.array([[0, 9, 0], [0, 1, 0], [2, 0, 0]], np.float32)
-    assert surest(candidates, logits) == (2, 0)
+    candidates[0] = [False, True, False]
+    assert next_guess(candidates, logits) == (2, 0)
+    candidates[1] = [True, True, False]
+    assert next_guess(candidates, logits) == (1, 1)
 
 
 @pytest.mark.parametrize(

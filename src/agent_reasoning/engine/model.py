@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from agent_reasoning.engine.confidence import Confidence
-from agent_reasoning.engine.deduction import Policy
+from agent_reasoning.engine.deduction import Candidates, Policy
 from agent_reasoning.engine.halting import Halting
 from agent_reasoning.engine.noise import NoiseStream
 from agent_reasoning.engine.pool import Pool, Refined
@@ -68,6 +68,8 @@ class Refinement:
         buckets = [model.bucket(problem) for problem in problems]
         alike = {bucket: [row for row, other in enumerate(buckets) if other == bucket] for bucket in buckets}
         self._cells = max(problem.size[0] for problem in problems)
+        self._width = max(problem.size[1] for problem in problems)
+        self._deduces = model.deduction is not None
         places: dict[int, tuple[Pool, int]] = {}
         for bucket, rows in alike.items():
             while rows:
@@ -80,9 +82,10 @@ class Refinement:
         self._places = [places[row] for row in range(len(problems))]  # a pool and a slot for each row
 
     def step(self) -> Refined:
-        """One supervision step for every row. Choices beyond a row's own cells mean nothing."""
+        """One supervision step for every row. What is beyond a row's own cells means nothing."""
         rows = len(self._places)
-        choices, logits = np.zeros((rows, self._cells), np.int64), np.zeros(rows, np.float32)
+        choices, q_halt_logits = np.zeros((rows, self._cells), np.int64), np.zeros(rows, np.float32)
+        logits = np.zeros((rows, self._cells, self._width), np.float32) if self._deduces else None
         by_pool: dict[int, list[int]] = {}
         for row, (pool, _) in enumerate(self._places):
             by_pool.setdefault(id(pool), []).append(row)
@@ -93,8 +96,16 @@ class Refinement:
                 refined = pool.step([self._places[row][1] for row in chunk]).read()
                 cells = min(self._cells, refined.choices.shape[1])
                 choices[chunk, :cells] = refined.choices[:, :cells]
-                logits[chunk] = refined.q_halt_logits
-        return Refined(choices, logits)
+                q_halt_logits[chunk] = refined.q_halt_logits
+                if logits is not None and refined.logits is not None:
+                    width = min(self._width, refined.logits.shape[2])
+                    logits[chunk, :cells, :width] = refined.logits[:, :cells, :width]
+        return Refined(choices, q_halt_logits, logits)
+
+    def narrow(self, row: int, candidates: Candidates, stream: NoiseStream | None) -> None:
+        """Of models that deduce: what a row may be answered with from now on; see `Pool.narrow`."""
+        pool, slot = self._places[row]
+        pool.narrow(slot, candidates, stream)
 
     def keep(self, rows: Sequence[int]) -> None:
         """Go on with these rows only, in this order."""

@@ -5,10 +5,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
+from agent_reasoning.engine.deduction import Deduction, Opinion
 from agent_reasoning.engine.halting import Halting
 from agent_reasoning.engine.job import StepRecord, is_hopeless
 from agent_reasoning.engine.model import Model
@@ -18,6 +19,14 @@ from agent_reasoning.tasks import Choice, Labelled, Task, is_best, to_reach, ver
 BATCH = 64
 # The third number keeps these instances apart from training's, whose seeds have two numbers.
 CALIBRATION, EVALUATION = 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """A deduction's only lane."""
+
+    slot: int
+    sample: ClassVar[int] = 0
 
 
 @dataclass(slots=True)
@@ -89,9 +98,13 @@ def _run_batch(
     found = [Trajectory() for _ in instances]
     known = [to_reach(task, item) for item in instances]
     open_rows = list(range(len(instances)))
-    refinement = model.begin([task.encode(item.instance) for item in instances])
+    problems = [task.encode(item.instance) for item in instances]
+    refinement = model.begin(problems)
+    trees = [Deduction(problem.candidates, model.deduction) for problem in problems] if model.deduction else []
     while open_rows:
         begun = time.perf_counter()
+        for place, row in enumerate(open_rows if trees else ()):
+            trees[row].place([Alone(place)], 0, refinement)
         refined = refinement.step()
         share = (time.perf_counter() - begun) / len(open_rows)
         kept = []
@@ -100,6 +113,12 @@ def _run_batch(
             choice = refined.choices[place][: len(item.choice)].copy()
             verdict = verdict_on(task, item.instance, choice)
             logit = float(refined.q_halt_logits[place])
+            if trees and refined.logits is not None:
+                cells, width = problems[row].size
+                opinion = Opinion(refined.logits[place][:cells, :width], logit)
+                logit = opinion.belief
+                if not verdict.valid:
+                    trees[row].follow(Alone.sample, opinion)
             confidence = model.confidence(logit, trajectory.steps + 1, verdict.meets_bound)
             trajectory.take(choice, logit, confidence, verdict, known[row])
             trajectory.seconds += share

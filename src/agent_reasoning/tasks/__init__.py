@@ -1,9 +1,21 @@
 """The tasks, and the registry that finds one by name or by the shape of a context."""
 
-from agent_reasoning.tasks.base import Choice, Labelled, Recipe, Solution, Task, TaskInfo, is_best, to_reach, verdict_on
+from agent_reasoning.tasks.base import (
+    NEGLIGIBLE,
+    Choice,
+    Labelled,
+    Recipe,
+    Solution,
+    Task,
+    TaskInfo,
+    is_best,
+    to_reach,
+    verdict_on,
+)
 from agent_reasoning.tasks.registry import Registry, builtin_tasks
 
 __all__ = [
+    "NEGLIGIBLE",
     "Choice",
     "Labelled",
     "Recipe",

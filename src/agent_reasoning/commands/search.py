@@ -1,0 +1,73 @@
+"""`agent-reasoning evaluate TASK --search`: the model's search by samples, beside the same search by untrained weights."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from agent_reasoning.commands.loading import load
+from agent_reasoning.commands.progress import counting
+from agent_reasoning.commands.train import puzzle_file
+from agent_reasoning.engine.structured import StructuredModel
+from agent_reasoning.errors import ModelMissing
+from agent_reasoning.evaluation.card import machine
+from agent_reasoning.evaluation.search import SAMPLES, Searched, untrained
+from agent_reasoning.evaluation.search import search as measure
+from agent_reasoning.evaluation.trajectories import EVALUATION, held_out
+from agent_reasoning.tasks import builtin_tasks
+
+
+def search(
+    task: str,
+    models: Path | None,
+    count: int,
+    sizes: tuple[int, ...],
+    max_steps: int | None,
+    seed: int,
+    device: str,
+    puzzles: tuple[Path, ...],
+    samples: tuple[int, ...],
+    together: int,
+    with_untrained: bool,
+) -> dict[str, Any]:
+    registry = builtin_tasks()
+    chosen = registry.get(task)
+    model = next((model for model in load(models, device, registry) if model.task == task), None)
+    if not isinstance(model, StructuredModel):
+        raise ModelMissing(f"{models or 'The shipped models'} hold no structured model for {task}.")
+    if puzzles:
+        files = {path.name: puzzle_file(task, path) for path in puzzles}
+        sets = {name: [file.labelled(n) for n in range(min(count, len(file)))] for name, file in files.items()}
+    else:
+        sets = held_out(chosen, count, EVALUATION, seed, sizes or chosen.info.sizes)
+    how = "deduction" if model.deduction else "recursion, with noise from the second sample on"
+    rows: list[Searched] = []
+    weights = {how: model, "the same, untrained weights": untrained(model)} if with_untrained else {how: model}
+    lines = [(who, name, n) for name in sets for n in samples or SAMPLES for who in weights]
+    console = Console(stderr=True)
+    with counting(console, sum(len(sets[name]) for _, name, _ in lines)) as observe:
+        for who, name, number in lines:
+            rows.append(
+                measure(
+                    chosen, weights[who], who, name, sets[name], number, max_steps or model.max_steps, together=together,
+                    observe=partial(observe, f"{name}, {number} samples, {who}"),
+                )
+            )  # fmt: skip
+    show(rows, Console())
+    about = {"task": task, "model": model.name, "sha256": model.sha256, "machine": machine(model.device), "seed": seed}
+    return {**about, "search": [row.to_dict() for row in rows]}
+
+
+def show(rows: list[Searched], console: Console) -> None:
+    table = Table(title="By samples: what verifies, and what it costs")
+    columns = ("instances", "n", "samples", "steps", "who", "verified", "wrong", "applications", "p50 s", "p99 s")
+    for column in columns:
+        table.add_column(column, justify="left" if column == "who" else "right")
+    for row in rows:
+        table.add_row(
+            row.instances_of, str(row.instances), str(row.samples), str(row.max_steps), row.who, f"{row.verified:.2%}",
+            str(row.wrong), f"{row.mean_applications:.0f}", f"{row.p50_seconds:.3f}", f"{row.p99_seconds:.3f}",
+        )  # fmt: skip
+    console.print(table)
