@@ -178,13 +178,13 @@ def test_an_unknown_task_is_answered_with_those_there_are():
 
 def test_resuming_keeps_the_length_and_seed_that_the_run_was_started_with(tmp_path):
     info = builtin_tasks().get("rollout").info
-    state = start(configure(info, 60, 5, "cpu"))
+    state = start(configure(info, info.recipe, 60, 5, "cpu"))
     state.settings = {"minutes": 60.0, "seed": 5}
     state.save(tmp_path / "state.pt")
-    fresh = start(configure(info, 15, 0, "cpu"))
+    fresh = start(configure(info, info.recipe, 15, 0, "cpu"))
     fresh.load(tmp_path / "state.pt")
 
-    config = resumed(configure(info, 15, 0, "cpu"), fresh, None, None)
+    config = resumed(configure(info, info.recipe, 15, 0, "cpu"), fresh, None, None)
 
     assert (config.minutes, config.seed) == (60.0, 5)
     assert resumed(config, fresh, 90.0, None).minutes == 90.0

@@ -50,9 +50,7 @@ def test_training_lowers_the_loss():
     config = TrainConfig(CONFIG.network, steps=200, batch_size=16, supervision_steps=2, warmup_steps=20)
     seen = []
 
-    loop.train(
-        config, start(config), partial(draw_batch, ROLLOUT, 16, 0), observe=lambda now: seen.append(now.loss)
-    )
+    loop.train(config, start(config), partial(draw_batch, ROLLOUT, 16, 0), observe=lambda now: seen.append(now.loss))
 
     assert sum(seen[-20:]) < 0.6 * sum(seen[:20])
 

@@ -40,7 +40,8 @@ class Units:
         told = told + to_column(pooled(column, (1,)))
         boxes = (B, BOX, BOX, BOX, BOX, V)  # box row, row in it, box column, column in it
         told = told.view(*boxes, -1) + to_box(pooled(box.reshape(*boxes, block.message), (2, 4)))
-        return told.view(B, L, V, -1)
+        heard: Tensor = told.view(B, L, V, -1)
+        return heard
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class Neighbours:
 
     def heard(self, block: MessageBlock, h: Tensor, spoken: Tensor) -> Tensor:
         (B, L, V, D), (_, H, W), M = h.shape, self.is_open.shape, block.message
-        cell, *by_side = spoken.split(M, -1)
+        cell, *by_side = torch.split(spoken, M, -1)
         to_cell, *to_sides = block.hear
         speaks = self.is_open.view(B, H, W, 1, 1).to(spoken.dtype)
         parts, weights = [h], [block.own.weight]

@@ -289,9 +289,7 @@ class StructuredNetwork(nn.Module):
             h = block(h, batch, wires)
         return h
 
-    def _believe(
-        self, z_H: Tensor, logits: Tensor, batch: Pairs | ProblemBatch, wires: Wires | Layout
-    ) -> Tensor:
+    def _believe(self, z_H: Tensor, logits: Tensor, batch: Pairs | ProblemBatch, wires: Wires | Layout) -> Tensor:
         """(B,): is this whole answer right? One more application of the network, told the answer, lets every cell
         compare it with its neighbours' before the cells are judged, by their mean and by the worst."""
         answer = logits.detach().softmax(-1).to(z_H.dtype)

@@ -98,7 +98,7 @@ def advance(
 ) -> Advance:
     """One step of every search, by what the network says of it: `logits` (B, L, V) > 0 is "may be", `alive_logits` (B,)
     > 0 is "an answer is left". Removes, goes back, or guesses."""
-    rows, cells, width = logits.shape
+    rows = len(logits)
     was_alive, undecided = now.alive(), now.allowed.sum(-1) > 1
     over = ~undecided.any(1)
     right = (logits.argmax(-1) == now.solution).all(1) & was_alive

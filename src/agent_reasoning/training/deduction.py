@@ -16,7 +16,9 @@ from agent_reasoning.training.puzzles import Labelled, PuzzlePool
 from agent_reasoning.training.running import Tally
 from agent_reasoning.training.state import TrainConfig, TrainState
 
-KEPT_WEIGHT = 8.0  # of a candidate that must stay, as in LDT: a wrong removal loses the answer, a right one saves a step
+KEPT_WEIGHT = (
+    8.0  # of a candidate that must stay, as in LDT: a wrong removal loses the answer, a right one saves a step
+)
 ANSWER_WEIGHT, ALIVE_WEIGHT = 0.2, 0.3
 FEWEST_PAIRS, FEWEST_CELLS = 20, 5  # undecided ones: below, those of a nearly solved puzzle would weigh too much each
 MOST_CELL_LOSS = 50.0
@@ -25,8 +27,7 @@ CELLS = SIDE * SIDE
 
 
 class Deducing:
-    """`config.batch_size` searches at once. `label`: chunk i of labelled puzzles, for `pool`; None where it has them all.
-    `policy`: what the engine will search with."""
+    """`config.batch_size` searches at once. `label`: chunk i of labelled puzzles, for `pool`; None where it has them all."""
 
     size = CELLS
 
@@ -35,13 +36,10 @@ class Deducing:
         config: TrainConfig,
         state: TrainState,
         pool: PuzzlePool,
-        label: Callable[[int], list[Labelled]] | None,
-        *,
-        remove_below: float,
-        dead_below: float,
+        label: Callable[[int], list[Labelled]] | None = None,
     ) -> None:
         self._state, self._pool, self._label = state, pool, label
-        self._remove_below, self._dead_below = remove_below, dead_below
+        self._remove_below, self._dead_below = config.deduction["remove_below"], config.deduction["dead_below"]
         self._learner = Learner(config, state)
         device, rows = self._learner.device, config.batch_size
         self._dice = Dice(torch.Generator(device).manual_seed(config.seed), device)

@@ -1,6 +1,7 @@
 """Optimizer steps that a GPU can replay: everything that changes from one to the next is a tensor."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -49,7 +50,7 @@ class Captured:
 
     def __init__(
         self, run: Callable[[], None], device: torch.device, generator: torch.Generator | None = None,
-        pool: tuple[int, int] | None = None,
+        pool: Any = None,
     ) -> None:  # fmt: skip
         self._run, self._device, self._generator, self._pool = run, device, generator, pool
         self._calls = 0
@@ -68,7 +69,7 @@ class Captured:
         self._graph.replay()
 
     def _beside(self) -> None:
-        here, aside = torch.cuda.current_stream(self._device), torch.cuda.Stream(self._device)
+        here, aside = torch.cuda.current_stream(self._device), torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
         aside.wait_stream(here)
         with torch.cuda.stream(aside):
             self._run()

@@ -151,6 +151,4 @@ def mirrored(rng: np.random.Generator, mazes: Mazes) -> Mazes:
 
 
 def joined(parts: Sequence[Mazes]) -> Mazes:
-    return Mazes(
-        *(np.concatenate([getattr(part, name) for part in parts]) for name in ("is_open", "start", "goal"))
-    )
+    return Mazes(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("is_open", "start", "goal")))

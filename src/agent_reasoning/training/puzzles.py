@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from agent_reasoning.errors import ConfigurationError
 from agent_reasoning.training.branching import Dice
 
 CHUNK = 128  # puzzles of each source; a fraction of a second on one core
@@ -66,10 +67,15 @@ class PuzzlePool:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @classmethod
-    def restored(cls, saved: dict[str, Tensor], device: torch.device) -> "PuzzlePool":
-        """What `state_dict` gave."""
-        chunks = saved["chunks"]
-        return cls(**{name: tensor.to(device) for name, tensor in saved.items() if name != "chunks"}, chunks=chunks)
+    def of(cls, saved: dict[str, Tensor] | None, sizes: Sequence[int], device: torch.device | str) -> "PuzzlePool":
+        """What `state_dict` gave, or a pool to be filled. Raises ConfigurationError where sources had other sizes."""
+        made = cls.empty(sizes, torch.device(device))
+        for name, tensor in (saved or {}).items():
+            into = getattr(made, name)
+            if into.shape != tensor.shape or (name == "starts" and not torch.equal(into.cpu(), tensor.cpu())):
+                raise ConfigurationError("This run was started with other puzzles; it cannot go on with these.")
+            into.copy_(tensor)
+        return made
 
     def let_in(self, step: int, draw: Callable[[int], list[Labelled]]) -> None:
         """What is due at this step; waits where it is not labelled yet."""

@@ -40,5 +40,6 @@ def draw_mazes(batch_size: int, seed: int, curriculum: Curriculum, number: int) 
 def generated(rng: np.random.Generator, count: int, size: int) -> Mazes:
     """So many of size×size."""
     mazes = [random_maze(rng, size)[0] for _ in range(count)]
-    ends = np.array([[maze.start, maze.goal] for maze in mazes], np.int64) @ [size, 1]
-    return Mazes(np.stack([maze.is_open() for maze in mazes]), ends[:, 0], ends[:, 1])
+    start, goal = (np.array([row * size + column for row, column in ends], np.int64)
+                   for ends in zip(*((maze.start, maze.goal) for maze in mazes), strict=True))  # fmt: skip
+    return Mazes(np.stack([maze.is_open() for maze in mazes]), start, goal)
