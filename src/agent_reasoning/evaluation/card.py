@@ -97,9 +97,9 @@ def render_card(
         instances=state.instances,
         steps=state.step,
         trained=state.seconds / 60,
-        machine=machine(training.device),
+        machine=state.settings.get("gpu") or machine(training.device),
         learning_rate=training.learning_rate,
-        batch_size=training.batch_size,
+        batch_size=state.settings.get("batch_size", training.batch_size),
         how=HOW[training.method].format(supervision_steps=training.supervision_steps),
         ema=training.ema,
     )

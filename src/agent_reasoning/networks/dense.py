@@ -33,7 +33,7 @@ class Units:
     """Sudoku: 81 cells row by row, 9 candidates; groups of one candidate in each row, column and box, in this order."""
 
     def heard(self, block: MessageBlock, h: Tensor, spoken: Tensor) -> Tensor:
-        B, L, V, D = h.shape
+        B, L, V, _ = h.shape
         cell, row, column, box = spoken.view(B, SIDE, SIDE, V, 4, block.message).unbind(-2)
         to_cell, to_row, to_column, to_box = block.hear
         told = block.own(h).view(B, SIDE, SIDE, V, -1) + (to_row(pooled(row, (2,))) + to_cell(pooled(cell, (3,))))
@@ -52,7 +52,7 @@ class Neighbours:
     sides: tuple[tuple[int, int], ...]  # for each relation where its source is: rows down, columns right
 
     def heard(self, block: MessageBlock, h: Tensor, spoken: Tensor) -> Tensor:
-        (B, L, V, D), (_, H, W), M = h.shape, self.is_open.shape, block.message
+        (B, L, V, _), (_, H, W), M = h.shape, self.is_open.shape, block.message
         cell, *by_side = torch.split(spoken, M, -1)
         to_cell, *to_sides = block.hear
         speaks = self.is_open.view(B, H, W, 1, 1).to(spoken.dtype)

@@ -52,13 +52,15 @@ class Deducing:
             # As many searches are alive as are not: a belief that starts at "never" would only have to be unlearned.
             state.network.q_head.bias.data.zero_()
             state.averaged.q_head.bias.data.zero_()
-        self._let_in()
+        if label is not None and not int(pool.chunks):
+            pool.let_in(state.step, label)
         if not self._restored():
             self._renew(torch.ones(rows, dtype=torch.bool, device=device), torch.zeros_like(self._searches.waits))
         self._captured = Captured(self._step, device, self._dice.generator)
 
     def advance(self, done: float) -> None:
-        self._let_in()
+        if self._label is not None:
+            self._pool.let_in(self._state.step, self._label)
         self._learner.pace(done)
         self._captured()
         self._state.batches += 1
@@ -90,10 +92,6 @@ class Deducing:
             tensor.copy_(saved[name])
         self._dice.generator.set_state(self._state.world["dice"])
         return True
-
-    def _let_in(self) -> None:
-        if self._label is not None:
-            self._pool.let_in(self._state.step, self._label)
 
     def _refined(self) -> tuple[StructuredCarry, StructuredOutput]:
         network, problems = self._state.network, known(self._tokens, self._searches.allowed)

@@ -55,7 +55,7 @@ class PuzzlePool:
     solutions: Tensor  # (N, 81) uint8
     starts: Tensor  # (S,) int64: where each source begins
     ready: Tensor  # (S,) int64: how many of it are labelled
-    chunks: Tensor  # () int64, on the CPU: chunks let in so far
+    chunks: Tensor  # () int64, on the CPU: chunks let in so far; the first before the first step
 
     @classmethod
     def empty(cls, sizes: Sequence[int], device: torch.device) -> "PuzzlePool":
@@ -78,10 +78,10 @@ class PuzzlePool:
         return made
 
     def let_in(self, step: int, draw: Callable[[int], list[Labelled]]) -> None:
-        """What is due at this step; waits where it is not labelled yet."""
-        most = -(-len(self.givens) // CHUNK)
-        while int(self.chunks) <= min(step // STEPS_A_CHUNK, most):
-            self.add(draw(int(self.chunks)))
+        """A chunk more, where one is due at this step; waits where it is not labelled yet."""
+        number = int(self.chunks)
+        if number == 0 or (step % STEPS_A_CHUNK == 0 and int(self.ready.sum()) < len(self.givens)):
+            self.add(draw(number))
             self.chunks.add_(1)
 
     def add(self, labelled: Sequence[Labelled]) -> None:
@@ -115,7 +115,6 @@ class Packed:
         """All of them, let in at once."""
         made = PuzzlePool.empty([len(givens) for givens, _ in self.sources], device)
         made.add(self.sources)
-        made.chunks.fill_(2**40)
         return made
 
     def save(self, path: Path) -> None:

@@ -67,6 +67,8 @@ def run(
     """
     if config.minutes is None and config.steps is None:
         raise ConfigurationError("Training needs an end: minutes or steps.")
+    if fraction_done(config, state) >= 1:  # elsewhere, as it may be: nothing of how it was trained is to change
+        return state
     state.settings = settings(config)
     state.network.train()
     if state.autocast is None:

@@ -108,8 +108,15 @@ class Progress:
 
 
 def settings(config: TrainConfig) -> dict[str, float | str | None]:
-    """What a resumed run keeps to."""
-    return {"method": config.method, "minutes": config.minutes, "seed": config.seed}
+    """What a resumed run keeps to, and what its card tells of it."""
+    gpu = torch.cuda.get_device_name(config.device) if config.device.startswith("cuda") else None
+    return {
+        "method": config.method,
+        "minutes": config.minutes,
+        "seed": config.seed,
+        "batch_size": config.batch_size,
+        "gpu": gpu,
+    }
 
 
 def start(config: TrainConfig, beside: nn.Module | None = None) -> TrainState:
