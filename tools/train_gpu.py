@@ -13,7 +13,6 @@ import argparse
 import json
 import signal
 import sys
-import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -83,7 +82,7 @@ def pack_mazes(path: Path, count: int, seed: int, processes: int) -> None:
 
 
 def run(where: Path, config: "TrainConfig", output: Path, seconds: float, resume: bool) -> None:
-    """Train for `seconds` of the `config.minutes`, from the start or from what `output` holds."""
+    """Train for `seconds` more of the `config.minutes`, from the start or from what `output` holds."""
     import torch
 
     from agent_reasoning.training import running, waves
@@ -93,7 +92,6 @@ def run(where: Path, config: "TrainConfig", output: Path, seconds: float, resume
     from agent_reasoning.training.puzzles import Packed as PackedPuzzles
     from agent_reasoning.training.state import start
 
-    begun = time.monotonic()
     path = output / "state.pt"
     state = start(config, waves.beside(config.network.hidden, config.seed) if config.method == "waves" else None)
     if resume:
@@ -106,7 +104,7 @@ def run(where: Path, config: "TrainConfig", output: Path, seconds: float, resume
         curriculum = Curriculum(min(packed.by_size), max(packed.by_size))
         draw = partial(packed.draw, config.batch_size, config.seed, curriculum)
         method = waves.Waves(config, state, draw)
-    stopped = False
+    stopped, begun = False, state.seconds
 
     def stop(*_: object) -> None:
         nonlocal stopped
@@ -126,7 +124,7 @@ def run(where: Path, config: "TrainConfig", output: Path, seconds: float, resume
 
     running.run(
         config, state, method, state_path=path, observe=observe,
-        stopping=lambda: stopped or time.monotonic() - begun > seconds,
+        stopping=lambda: stopped or state.seconds - begun > seconds,
     )  # fmt: skip
     print(f"saved to {path} after {state.seconds / 60:.1f} minutes, {state.step} steps")
 
@@ -154,7 +152,9 @@ def main() -> None:
     training = commands.add_parser("run", help="train; needs torch and numpy")
     training.add_argument("pack", type=Path)
     training.add_argument("--minutes", type=float, required=True, help="of the whole run: the learning rate follows it")
-    training.add_argument("--for", dest="part", type=float, help="minutes of this part; default: to the end")
+    training.add_argument(
+        "--for", dest="part", type=float, help="minutes to train now, beside some seconds to start; default: to the end"
+    )
     training.add_argument("--batch-size", type=int, help="default: 2048 Sudokus, 512 mazes")
     training.add_argument("--seed", type=int, default=0)
     training.add_argument("--device", default="cuda")
