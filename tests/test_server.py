@@ -45,6 +45,8 @@ def test_it_answers_and_ends_cleanly_on_sigterm_with_structured_logs():
         ({"PORT": "tcp://10.0.0.1:80"}, "PORT='tcp://10.0.0.1:80'"),
         ({"DEVICE": "cuda:7"}, "DEVICE=cuda:7"),
         ({"MODEL_PATH": "/nowhere"}, "/nowhere is no directory"),
+        ({"FUNCTIONS_ENABLED": "true"}, "FUNCTIONS_ENABLED needs an API key"),
+        ({"API_KEYS_FILE": "/nowhere"}, "API_KEYS_FILE=/nowhere cannot be read"),
     ],
 )
 def test_what_cannot_work_fails_at_start_with_a_message_and_no_traceback(changes, words):
