@@ -52,6 +52,7 @@ TWO_SIGNS = {
     "highest": (10.0, 5.0),
     "hidden": ((2.0, 100.0, 0.5), (0.0, 0.0, -1.0)),
     "output": (3.0, 1.0, -0.25),
+    "probability": {"logits": (-10.0, 10.0), "probabilities": (0.0, 1.0)},
 }
 
 
@@ -59,7 +60,7 @@ def test_a_weighing_is_a_layer_of_tanh_over_signs_within_the_range_it_was_fitted
     weigh = Weighing.from_dict(TWO_SIGNS)
 
     def said(sign):  # by hand; the second sign was always the same, so that it says nothing
-        return 1 / (1 + np.exp(-(3 * np.tanh(2 * (sign - 5) / 5 + 0.5) + np.tanh(-1) - 0.25)))
+        return 0.5 + (3 * np.tanh(2 * (sign - 5) / 5 + 0.5) + np.tanh(-1) - 0.25) / 20
 
     assert weigh(np.array([7.0, 5.0])) == pytest.approx(said(7.0))
     assert weigh(np.array([7.0, 9.0])) == pytest.approx(said(7.0))
@@ -79,7 +80,7 @@ def test_only_answers_above_a_bound_are_weighed():
     data = {
         "steps": [{"logits": [0], "probabilities": [0.2]}],
         "at_bound": {"logits": [0], "probabilities": [0.9]},
-        "above": {**flat, "hidden": [[0.0] * (signs + 1)], "output": [0.0, 0.0]},
+        "above": {**TWO_SIGNS, **flat, "hidden": [[0.0] * (signs + 1)], "output": [0.0, 0.0]},
     }
     confidence = Confidence.from_dict(data)
 

@@ -54,6 +54,8 @@ class Weighing:
     highest: tuple[float, ...]  # I
     hidden: tuple[tuple[float, ...], ...]  # for each of H units I weights of signs, scaled to -1..1, and a constant
     output: tuple[float, ...]  # H weights and a constant
+    probability: StepMap
+    """Of what comes out."""
 
     @cached_property
     def _arrays(self) -> tuple[NDArray[np.float64], ...]:
@@ -62,7 +64,7 @@ class Weighing:
     def __call__(self, signs: NDArray[np.float64]) -> float:
         lowest, highest, hidden, output = self._arrays
         units = np.tanh(hidden[:, :-1] @ scaled(signs, lowest, highest) + hidden[:, -1])
-        return float(1 / (1 + np.exp(-(output[:-1] @ units + output[-1]))))
+        return self.probability(float(output[:-1] @ units + output[-1]))
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> "Weighing":
@@ -73,10 +75,11 @@ class Weighing:
         lengths = {len(names), len(lowest), len(highest), *(len(row) - 1 for row in hidden)}
         if len(lengths) > 1 or len(output) - 1 != len(hidden) or not all(np.isfinite(row).all() for row in rows):
             raise ValueError("a weighing needs finite numbers for each sign and each unit")
-        return cls(names, lowest, highest, tuple(hidden), output)
+        return cls(names, lowest, highest, tuple(hidden), output, StepMap.from_dict(data["probability"]))
 
     def to_dict(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("names", "lowest", "highest", "hidden", "output")}
+        numbers = {name: getattr(self, name) for name in ("names", "lowest", "highest", "hidden", "output")}
+        return {**numbers, "probability": self.probability.to_dict()}
 
 
 def scaled(

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agent_reasoning.engine.confidence import Confidence, StepMap, Weighing
+from agent_reasoning.engine.confidence import Confidence, Weighing
 from agent_reasoning.engine.evidence import Evidence
+from agent_reasoning.evaluation.isotonic import fit_map
 from agent_reasoning.evaluation.trajectories import Trajectory
 from agent_reasoning.evaluation.weighing import fit_weighing
 
@@ -46,8 +47,8 @@ def fit(trajectories: Sequence[Trajectory], max_steps: int, signs: Sequence[str]
     above = _fit_above(trajectories, signs) if signs else None
     left = [item for item in trajectories if above is None or item.evidence[0].objective is None]
     return Confidence(
-        tuple(_fit_step(step.logits, step.right) for step in _by_step(left, max_steps, of=ABOVE)),
-        _fit_step(at_bound.logits, at_bound.right) if len(at_bound.right) else None,
+        tuple(fit_map(step.logits, step.right) for step in _by_step(left, max_steps, of=ABOVE)),
+        fit_map(at_bound.logits, at_bound.right) if len(at_bound.right) else None,
         above,
     )
 
@@ -137,17 +138,3 @@ def _answers(trajectories: Sequence[Trajectory], first: int, last: int, of: int)
     ]
     evidence, right, hopeless = zip(*picked, strict=True) if picked else ((), (), ())
     return _Answers(first, last, list(evidence), np.array(right, bool), np.array(hopeless, bool))
-
-
-def _fit_step(logits: NDArray[np.float64], right: NDArray[np.bool_]) -> StepMap:
-    from scipy.optimize import isotonic_regression  # needed for fitting only, so not by the service
-
-    order = np.argsort(logits, kind="stable")
-    fitted = isotonic_regression(right[order].astype(float)).x
-    # A thousand right answers in a row do not make certainty: stay one imagined counter-example away from it.
-    edge = 1 / (len(right) + 2)
-    fitted = np.clip(fitted, edge, 1 - edge)
-    x = logits[order]
-    ends = np.flatnonzero(np.diff(fitted))
-    kept = np.unique(np.concatenate([[0], ends, ends + 1, [len(x) - 1]]))  # where each flat piece starts and ends
-    return StepMap(tuple(np.round(x[kept], 4).tolist()), tuple(np.round(fitted[kept], 5).tolist()))

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent_reasoning.engine.confidence import Weighing, scaled
+from agent_reasoning.evaluation.isotonic import fit_map
 
-FOLDS, UNITS = 5, 8  # each network is fitted without a fifth of the problems
+NETWORKS, UNITS, FOLDS = 5, 5, 5  # one alone would depend on chance
 DECAY, ITERATIONS = 0.003, 200  # chosen on held-out problems
 ENOUGH_PROBLEMS = 100  # with fewer nothing can be learned of problems
 OUTLIERS = 0.01  # at either end of a sign's range
@@ -26,18 +27,24 @@ def fit_weighing(
     lowest, highest = np.quantile(signs, (OUTLIERS, 1 - OUTLIERS), axis=0)
     x, y = _with_one(scaled(signs, lowest, highest)), right.astype(float)
     fold = np.unique(problems, return_inverse=True)[1] % FOLDS
-    networks = [_fit(x[fold != number], y[fold != number], seed=number) for number in range(FOLDS)]
-    unseen = np.choose(fold, [_logits(network, x) for network in networks])
-    slope, constant = _straightened(unseen, y)
-    output = np.concatenate([last[:-1] for _, last in networks]) * slope / FOLDS
-    bias = np.mean([last[-1] for _, last in networks]) * slope + constant
+    # What they say of problems that they were fitted on is too good to be true: the map is fitted on what they would say
+    # of others.
+    unseen = [_logits(_fit_several(x[fold != number], y[fold != number]), x) for number in range(FOLDS)]
+    networks = _fit_several(x, y)
+    output = np.concatenate([last[:-1] for _, last in networks]) / NETWORKS
+    bias = np.mean([last[-1] for _, last in networks])
     return Weighing(
         tuple(names),
         _rounded(lowest),
         _rounded(highest),
         tuple(_rounded(unit) for hidden, _ in networks for unit in hidden),
         _rounded([*output, bias]),
+        fit_map(np.choose(fold, unseen), right),
     )
+
+
+def _fit_several(x: Table, y: Table) -> list[Network]:
+    return [_fit(x, y, seed) for seed in range(NETWORKS)]
 
 
 def _fit(x: Table, y: Table, seed: int) -> Network:
@@ -61,26 +68,13 @@ def _fit(x: Table, y: Table, seed: int) -> Network:
     return found[: UNITS * inputs].reshape(UNITS, inputs), found[UNITS * inputs :]
 
 
-def _logits(network: Network, x: Table) -> Table:
-    hidden, output = network
-    found: Table = _with_one(np.tanh(x @ hidden.T)) @ output
+def _logits(networks: Sequence[Network], x: Table) -> Table:
+    found: Table = np.mean([_with_one(np.tanh(x @ hidden.T)) @ output for hidden, output in networks], axis=0)
     return found
 
 
 def _with_one(x: Table) -> Table:
     return np.concatenate([x, np.ones((len(x), 1))], axis=1)
-
-
-def _straightened(logits: Table, right: Table) -> tuple[float, float]:
-    """Platt's slope and constant, on answers to problems that the networks have not seen."""
-    from scipy.optimize import minimize
-
-    def surprise(line: Table) -> float:
-        found = line[0] * logits + line[1]
-        return float((np.logaddexp(0, found) - right * found).mean())
-
-    slope, constant = minimize(surprise, (1.0, 0.0)).x
-    return float(slope), float(constant)
 
 
 def _rounded(numbers: Sequence[float] | Table) -> tuple[float, ...]:
