@@ -79,9 +79,10 @@ else
 endif
 	$(BIN)/python -m tools.release $(VARIANT) $(IMAGE)@$$(cat build/digest)
 
+# PROMETHEUS=no: for a cluster without the Prometheus Operator.
 deploy-studio deploy-pro deploy-local: deploy-%: install
-	$(BIN)/python -m tools.manifests --published $*
-	$(BIN)/python -m tools.deploy $*
+	$(BIN)/python -m tools.manifests --published $(if $(filter no,$(PROMETHEUS)),without-prometheus/)$*
+	$(BIN)/python -m tools.deploy $(if $(filter no,$(PROMETHEUS)),--without-prometheus) $*
 
 # Builds the image without an engine or a registry and starts it read-only; root, and Debian's buildah and debootstrap.
 image-local: install

@@ -5,9 +5,10 @@ import threading
 
 import pytest
 
-from agent_reasoning.commands.solve import as_request
+from agent_reasoning.commands.reading import as_request
 from agent_reasoning.commands.train import configure, resumed
 from agent_reasoning.errors import ConfigurationError, InvalidRequest
+from agent_reasoning.service.keys import Keys
 from agent_reasoning.tasks import builtin_tasks
 from agent_reasoning.training import loop
 from tests.live import command, environment
@@ -200,3 +201,17 @@ def test_a_damaged_run_cannot_be_resumed_and_says_so(tmp_path):
 
     assert (done.returncode, "Traceback" in done.stderr) == (2, False)
     assert "damaged" in done.stderr
+
+
+def test_a_new_key_is_printed_with_the_line_that_lets_it_in():
+    done = run("keys", "new", "sre-bot")
+
+    key, line = (printed.rpartition(" ")[2] for printed in done.stdout.splitlines())
+    assert Keys([line]).name_of(key) == "sre-bot"
+
+
+def test_a_name_that_no_key_can_have_is_refused():
+    done = run("keys", "new", "SRE bot")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "no name for a key" in done.stderr

@@ -45,6 +45,8 @@ def test_it_answers_and_ends_cleanly_on_sigterm_with_structured_logs():
         ({"PORT": "tcp://10.0.0.1:80"}, "PORT='tcp://10.0.0.1:80'"),
         ({"DEVICE": "cuda:7"}, "DEVICE=cuda:7"),
         ({"MODEL_PATH": "/nowhere"}, "/nowhere is no directory"),
+        ({"FUNCTIONS_ENABLED": "true"}, "FUNCTIONS_ENABLED needs an API key"),
+        ({"API_KEYS_FILE": "/nowhere"}, "API_KEYS_FILE=/nowhere cannot be read"),
     ],
 )
 def test_what_cannot_work_fails_at_start_with_a_message_and_no_traceback(changes, words):
@@ -75,9 +77,9 @@ def connect(url):
     return socket.create_connection((host, int(port)), timeout=30)
 
 
-def raw(data):
+def raw(data, path="/reason"):
     body = json.dumps(data).encode()
-    return b"POST /reason HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+    return b"POST %s HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % (path.encode(), len(body)) + body
 
 
 # Far larger than training saw, so that it does not verify at once: a job of many long steps.
@@ -91,7 +93,7 @@ SHORT = {"question": "?", "context": {"steps": {"a": [], "b": ["a"]}}}
 
 def wait_for_steps(url):
     """Until the engine is at work."""
-    wait_for_metric(url, b'agent_reasoning_step_seconds_count{task="rollout"}')
+    wait_for_metric(url, b'agent_reasoning_slots{state="used",task="rollout"} 1.0')
 
 
 def wait_for_metric(url, line):

@@ -7,4 +7,6 @@ RESULTS = frozenset({EVENT_PREFIX + "completed", EVENT_PREFIX + "failed"})
 SERVICE = "agent-reasoning"
 DEAD_LETTERS = "agent-reasoning-dead-letters"
 NAMESPACE = "ai-agents"
-OVERLAYS = ("studio", "studio-handover", "pro", "local")
+WITHOUT_PROMETHEUS = "without-prometheus"
+CHOICES = ("studio", "studio-handover", "pro", "local")
+OVERLAYS = (*CHOICES, *(f"{WITHOUT_PROMETHEUS}/{overlay}" for overlay in CHOICES))

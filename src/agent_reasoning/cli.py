@@ -7,25 +7,38 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
+from click.shell_completion import CompletionItem, get_completion_class
 
 from agent_reasoning import __version__
-from agent_reasoning.errors import ReasoningError
+from agent_reasoning.commands.ending import NOT_VERIFIED, VERIFIED, Commands
 
-VERIFIED, BAD_INPUT, NOT_VERIFIED = 0, 2, 3
-
-
-class Failing(click.Group):
-    """Errors of this package are for the person who typed: their text, and exit status 2."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except ReasoningError as error:
-            click.echo(f"agent-reasoning: {error}", err=True)
-            ctx.exit(BAD_INPUT)
+URL = click.option(
+    "--url", envvar="AGENT_REASONING_URL", show_envvar=True,
+    help="Ask the service there, with the key in AGENT_REASONING_API_KEY if it wants one; '' for none.",
+)  # fmt: skip
+MODELS = click.option(
+    "--models", type=click.Path(path_type=Path), help="Bundles, or a published checkpoint; default: those that ship."
+)
+DEVICE = click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N")
 
 
-@click.group(cls=Failing, context_settings={"help_option_names": ["-h", "--help"]})
+def task_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from agent_reasoning.tasks import builtin_tasks
+
+    found = [task.info for task in builtin_tasks().all() if task.info.name.startswith(incomplete)]
+    return [CompletionItem(info.name, help=info.summary) for info in found]
+
+
+def here_or_there(ctx: click.Context) -> None:
+    """Raises UsageError where --url is given, and what is for models here."""
+    for name in ("models", "device"):
+        typed = name in ctx.params and ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if typed and ctx.params["url"]:
+            raise click.UsageError(f"--{name} is for models here, and --url asks a service.")
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="agent-reasoning")
 def main() -> None:
     """Verified answers to structured problems from tiny recursive models."""
@@ -34,85 +47,27 @@ def main() -> None:
 
 
 @main.command()
-def serve() -> None:
-    """Run the HTTP service; the environment configures it (see the README)."""
-    from agent_reasoning.server import serve as run
+@click.argument("task", required=False, shell_complete=task_names)
+@click.option("--count", type=click.IntRange(1), default=100, show_default=True, help="Requests for each task.")
+@click.option("--size", type=click.IntRange(1), help="Of the random problems; default: the task's middle one.")
+@click.option("--samples", type=click.IntRange(1, 64), default=1, show_default=True, help="Trajectories.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+@URL
+@MODELS
+@DEVICE
+@click.pass_context
+def bench(
+    ctx: click.Context, /, as_json: bool, url: str | None, models: Path | None, device: str, **options: Any
+) -> None:
+    """Measure latency and the share of verified answers on random problems of TASK, or of every task.
 
-    run()
-
-
-@main.command("dead-letters")
-def dead_letters() -> None:
-    """Run the sink for events that could not be delivered; HOST, PORT, LOG_LEVEL and LOG_FORMAT configure it."""
-    from agent_reasoning.commands.dead_letters import serve as run
-
-    run()
-
-
-@main.command()
-@click.argument("file", type=click.File("rb"))
-@click.option("--task", help="A task by name; else it is found from the content.")
-@click.option("--question", help="What is wanted, in words.")
-@click.option("--samples", type=click.IntRange(1, 64), help="Trajectories; default 1.")
-@click.option("--max-steps", type=click.IntRange(1, 64), help="Refinement steps for each trajectory.")
-@click.option("--seed", type=click.IntRange(0), help="Default 0.")
-@click.option(
-    "--models", type=click.Path(path_type=Path), help="Bundles, or a published checkpoint; default: those that ship."
-)
-@click.option("--device", default="cpu", show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="Print the whole response as JSON.")
-def solve(file: Any, models: Path | None, device: str, as_json: bool, **request: Any) -> None:
-    """Solve the problem in FILE (JSON or YAML; - for standard input), without the service.
-
-    FILE holds a context, or a whole request with `question` and `context`. Exit status: 0 verified, 3 not verified,
-    2 bad input.
+    One request at a time. Without --url the engine is asked in this process, without HTTP.
     """
-    from agent_reasoning.commands.solve import solve as run
+    here_or_there(ctx)
+    from agent_reasoning.commands.bench import bench as run
 
-    response = run(file.read(), models, device, request)
-    if as_json:
-        click.echo(response.model_dump_json(indent=1))
-    else:
-        state = "verified" if response.verified else "NOT verified"
-        click.echo(response.answer)
-        click.echo(f"({state}; {response.source}; {response.steps} steps; {response.duration_ms:.1f} ms)", err=True)
-    sys.exit(VERIFIED if response.verified else NOT_VERIFIED)
-
-
-@main.command()
-@click.argument("task")
-@click.option(
-    "--minutes",
-    type=click.FloatRange(min=0, min_open=True),
-    help="Length of the whole run; default 15, or the resumed run's.",
-)
-@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N")
-@click.option("--resume", is_flag=True, help="Go on with the last run of this task.")
-@click.option("--seed", type=click.IntRange(0), help="Default 0, or the resumed run's.")
-@click.option("--max-steps", type=click.IntRange(1, 64), help="The bundle's own step limit; default: the task's.")
-@click.option(
-    "--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where runs are saved."
-)
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path),
-    default=Path("models"),
-    show_default=True,
-    help="Where the bundle goes.",
-)
-@click.option(
-    "--held-out",
-    type=click.IntRange(1),
-    default=2000,
-    show_default=True,
-    help="Instances a size, to calibrate and to measure.",
-)
-@click.option("--puzzles", type=click.Path(path_type=Path), help="sudoku: a file of puzzles, one a line (.gz too).")
-def train(**options: Any) -> None:
-    """Train the model of TASK and write its bundle. Ctrl-C saves the run; --resume goes on."""
-    from agent_reasoning.commands.train import train as run
-
-    run(**options)
+    run(url, models, device, as_json=as_json, **options)
 
 
 @main.command()
@@ -126,11 +81,32 @@ def calibrate(bundle: Path, held_out: int) -> None:
 
 
 @main.command()
-@click.argument("task", required=False)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the script that completes commands, options and task names in SHELL.
+
+    \b
+    bash:  agent-reasoning completion bash > ~/.local/share/bash-completion/completions/agent-reasoning
+    zsh:   agent-reasoning completion zsh > a directory of $fpath, as _agent-reasoning
+    fish:  agent-reasoning completion fish > ~/.config/fish/completions/agent-reasoning.fish
+    """
+    kind = get_completion_class(shell)
+    assert kind is not None
+    click.echo(kind(main, {}, "agent-reasoning", "_AGENT_REASONING_COMPLETE").source())
+
+
+@main.command("dead-letters")
+def dead_letters() -> None:
+    """Run the sink for events that could not be delivered; HOST, PORT, LOG_LEVEL and LOG_FORMAT configure it."""
+    from agent_reasoning.commands.dead_letters import serve as run
+
+    run()
+
+
+@main.command()
+@click.argument("task", required=False, shell_complete=task_names)
 @click.option("--all", "every", is_flag=True, help="Every model beside its baseline and its rivals.")
-@click.option(
-    "--models", type=click.Path(path_type=Path), help="Bundles, or a published checkpoint; default: those that ship."
-)
+@MODELS
 @click.option("--count", type=click.IntRange(1), default=1000, show_default=True, help="Instances a size.")
 @click.option(
     "--size",
@@ -141,7 +117,7 @@ def calibrate(bundle: Path, held_out: int) -> None:
 )
 @click.option("--max-steps", type=click.IntRange(1, 64), help="Refinement steps; default: the bundle's own.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-@click.option("--device", default="cpu", show_default=True)
+@DEVICE
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the figures there, too.")
 @click.option(
     "--puzzles",
@@ -195,6 +171,155 @@ def evaluate(
         figures = run(**options | {"puzzles": next(iter(options["puzzles"]), None)})
     if options["json_path"]:
         options["json_path"].write_text(json.dumps(figures, indent=1) + "\n")
+
+
+@main.group()
+def keys() -> None:
+    """API keys (docs/access.md)."""
+
+
+@keys.command()
+@click.argument("name")
+def new(name: str) -> None:
+    """Make an API key for the client NAME. It is printed once; the service is given the line, which does not show it."""
+    from agent_reasoning.service.keys import new_key
+
+    key, line = new_key(name)
+    click.echo(f"key, for the client:          {key}\nline, for API_KEYS_FILE:      {line}")
+
+
+@main.command()
+@URL
+@MODELS
+@DEVICE
+@click.pass_context
+def mcp(ctx: click.Context, /, url: str | None, models: Path | None, device: str) -> None:
+    """Serve the tasks as tools over MCP, on standard input and output; a host starts it."""
+    here_or_there(ctx)
+    from agent_reasoning.commands.mcp import relay, serve
+
+    if url:
+        relay(url)
+    else:
+        serve(models, device)
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
+@URL
+@MODELS
+@click.pass_context
+def models(ctx: click.Context, /, as_json: bool, url: str | None, models: Path | None) -> None:
+    """List the models: task, parameters, digest, and what their cards say they reach."""
+    here_or_there(ctx)
+    from agent_reasoning.commands.models import show_models
+
+    show_models(url, models, as_json=as_json)
+
+
+@main.command()
+def serve() -> None:
+    """Run the HTTP service; the environment configures it (see the README)."""
+    from agent_reasoning.server import serve as run
+
+    run()
+
+
+@main.command()
+@click.argument("file", type=click.File("rb"))
+@click.option("--task", help="A task by name; else it is found from the content.", shell_complete=task_names)
+@click.option("--question", help="What is wanted, in words.")
+@click.option("--samples", type=click.IntRange(1, 64), help="Trajectories; default 1.")
+@click.option("--max-steps", type=click.IntRange(1, 64), help="Refinement steps for each trajectory.")
+@click.option("--seed", type=click.IntRange(0), help="Default 0.")
+@click.option("--watch", is_flag=True, help="Show the refinement on standard error, slowed down on a terminal.")
+@click.option("--json", "as_json", is_flag=True, help="Print the whole response as JSON.")
+@URL
+@MODELS
+@DEVICE
+@click.pass_context
+def solve(
+    ctx: click.Context,
+    /,
+    file: Any,
+    watch: bool,
+    as_json: bool,
+    url: str | None,
+    models: Path | None,
+    device: str,
+    **request: Any,
+) -> None:
+    """Solve the problem in FILE (- for standard input): JSON, YAML, or a Sudoku or a maze as text.
+
+    FILE holds a context, or a whole request with `question` and `context`; or what kubectl, docker compose, helm or flux
+    print. To a service only what is needed of that is sent: no environment, no annotations, no secrets.
+
+    Exit status: 0 verified, 3 not verified, 2 bad input, 4 no answer (the service cannot be reached, or failed).
+    """
+    here_or_there(ctx)
+    from agent_reasoning.commands.solve import print_response
+    from agent_reasoning.commands.solve import solve as run
+
+    response = run(file, request, url, models, device, watch=watch)
+    print_response(response, as_json=as_json)
+    sys.exit(VERIFIED if response.verified else NOT_VERIFIED)
+
+
+@main.command()
+@click.argument("task", required=False, shell_complete=task_names)
+@click.option("--example", is_flag=True, help="Print a request that `solve` takes, alone.")
+@click.option("--random", "seed", type=click.IntRange(0), metavar="SEED", help="The same of a random problem.")
+@click.option("--size", type=click.IntRange(1), help="Of the random problem; default: the task's middle one.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+@URL
+def tasks(task: str | None, example: bool, seed: int | None, size: int | None, as_json: bool, url: str | None) -> None:
+    """List what can be asked; of TASK, the schema of its context and an example."""
+    if not task and (example or seed is not None):
+        raise click.UsageError("--example and --random are of one TASK.")
+    from agent_reasoning.commands.tasks import show_random, show_task, show_tasks
+
+    if task and seed is not None:
+        show_random(task, seed, size)
+    elif task:
+        show_task(task, url, example=example, as_json=as_json)
+    else:
+        show_tasks(url, as_json=as_json)
+
+
+@main.command()
+@click.argument("task", shell_complete=task_names)
+@click.option(
+    "--minutes",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Length of the whole run; default 15, or the resumed run's.",
+)
+@DEVICE
+@click.option("--resume", is_flag=True, help="Go on with the last run of this task.")
+@click.option("--seed", type=click.IntRange(0), help="Default 0, or the resumed run's.")
+@click.option("--max-steps", type=click.IntRange(1, 64), help="The bundle's own step limit; default: the task's.")
+@click.option(
+    "--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where runs are saved."
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("models"),
+    show_default=True,
+    help="Where the bundle goes.",
+)
+@click.option(
+    "--held-out",
+    type=click.IntRange(1),
+    default=2000,
+    show_default=True,
+    help="Instances a size, to calibrate and to measure.",
+)
+@click.option("--puzzles", type=click.Path(path_type=Path), help="sudoku: a file of puzzles, one a line (.gz too).")
+def train(**options: Any) -> None:
+    """Train the model of TASK and write its bundle. Ctrl-C saves the run; --resume goes on."""
+    from agent_reasoning.commands.train import train as run
+
+    run(**options)
 
 
 @main.command()

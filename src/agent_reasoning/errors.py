@@ -13,6 +13,12 @@ ReasoningError
 ├── InvalidContext        the shape is right, the contents break the task's rules
 ├── NotVerified           require_verified was set and nothing verified
 ├── ResultTooLarge        the answer does not fit into an event
+├── Unauthenticated       API keys are configured, and the request carries none of them
+├── FunctionsError        what has to do with functions
+│   ├── UnknownFunction   no function has this name
+│   ├── FunctionExists    one has already, or is built in
+│   ├── InvalidFunction   the code is none that can be called in the sandbox; `line` where it is known
+│   └── FunctionFailed    a call was refused by its arguments, raised, or broke a limit; `line` where it is known
 ├── RateLimited           this client sends too much
 ├── Overloaded            the queue is full
 ├── NotReady              models are not loaded, or the service is draining
@@ -86,6 +92,30 @@ class NotVerified(ReasoningError):
 
 class ResultTooLarge(ReasoningError):
     code = "result-too-large"
+
+
+class Unauthenticated(ReasoningError):
+    code = "unauthenticated"
+
+
+class FunctionsError(ReasoningError):
+    code = "functions"
+
+
+class UnknownFunction(FunctionsError):
+    code = "unknown-function"
+
+
+class FunctionExists(FunctionsError):
+    code = "function-exists"
+
+
+class InvalidFunction(FunctionsError):
+    code = "invalid-function"
+
+
+class FunctionFailed(FunctionsError):
+    code = "function-failed"
 
 
 class RateLimited(ReasoningError):

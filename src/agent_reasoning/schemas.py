@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 TaskType = Literal["planning", "troubleshooting", "optimization", "logic", "general"]
-Source = Literal["model", "improved", "baseline"]
-HaltedBy = Literal["verified", "confident", "no_improvement", "same_answer", "max_steps", "deadline"]
+Source = Literal["model", "improved", "baseline", "function"]
+HaltedBy = Literal["verified", "confident", "no_improvement", "same_answer", "max_steps", "deadline", "function"]
 
 # The types of the CloudEvents that come in and go out.
 EVENT_REQUESTED = "io.homelab.reasoning.requested"
@@ -111,11 +111,64 @@ class ReasonResponse(BaseModel):
     model: str
     halted_by: HaltedBy = Field(
         description="`verified`: an answer that nothing can beat; `confident`, `no_improvement`: a valid answer that is"
-        " believed the best, or was not improved upon; `same_answer`: the model insisted on an answer that was refused"
+        " believed the best, or was not improved upon; `same_answer`: the model insisted on an answer that was refused;"
+        " `function`: a function answered, and nothing was refined"
     )
     seed: int
     request_id: str
     conversation_id: str | None = None
+
+
+MAX_FUNCTION_SOURCE = 16_384
+FunctionName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$", description="a Python name, of ASCII")]
+FunctionCode = Annotated[
+    str, Field(min_length=1, max_length=MAX_FUNCTION_SOURCE, description="Python that defines a function of that name")
+]
+FunctionDescription = Annotated[str, Field(min_length=1, max_length=1024, description="what it does, for who calls it")]
+
+
+class FunctionBody(BaseModel):
+    """What a function's name stands for."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    code: FunctionCode
+    description: FunctionDescription
+
+
+class FunctionSource(FunctionBody):
+    """A function to register. The code runs in a sandboxed interpreter and nowhere else."""
+
+    name: FunctionName
+
+
+class FunctionArguments(BaseModel):
+    """The arguments of one call, by name."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    arguments: dict[str, Any] = Field(default_factory=dict)
+
+
+class FunctionSummary(BaseModel):
+    name: str
+    description: str
+    parameters: dict[str, Any] = Field(description="JSON Schema of the arguments")
+    builtin: bool
+
+
+class FunctionList(BaseModel):
+    functions: list[FunctionSummary]
+
+
+class FunctionRegistered(BaseModel):
+    message: str
+    function: FunctionSummary
+
+
+class FunctionResult(BaseModel):
+    result: Any = Field(description="what the function returned")
+    output: str = Field(description="what it printed")
 
 
 class ProblemDetails(BaseModel):

@@ -14,10 +14,13 @@ import structlog
 import uvicorn
 from sse_starlette.sse import AppStatus
 
+from agent_reasoning.api.access import Access
 from agent_reasoning.api.app import Limits, create_app
 from agent_reasoning.api.events import EventOptions, Events
+from agent_reasoning.api.mcp.hosts import McpOptions, allowed_hosts, allowed_origins
 from agent_reasoning.engine.loading import Published, gpu_uuid, load_models, pick_device
 from agent_reasoning.engine.model import Model
+from agent_reasoning.service.functions import Functions, SandboxLimits
 from agent_reasoning.service.gpu import GpuMeter
 from agent_reasoning.service.log import configure
 from agent_reasoning.service.reason import ReasoningService
@@ -94,6 +97,42 @@ def event_options(settings: Settings) -> EventOptions:
     )
 
 
+def mcp_options(settings: Settings) -> McpOptions | None:
+    """Says once by which names /mcp may be called."""
+    if not settings.mcp_enabled:
+        log.info("mcp.off", reason="MCP_ENABLED is false")
+        return None
+    hosts = allowed_hosts(settings.mcp_allowed_hosts, settings.k_service)
+    log.info("mcp.hosts", hosts=hosts, origins=settings.mcp_allowed_origins or "this machine's")
+    return McpOptions(hosts, allowed_origins(settings.mcp_allowed_origins))
+
+
+def access_of(settings: Settings) -> Access:
+    """Raises ConfigurationError. Says once who is let in."""
+    access = Access(settings.keys(), settings.events_need_key, settings.origins)
+    if not access.keys:
+        log.info("access.open", reason="neither API_KEYS nor API_KEYS_FILE is set; whoever reaches the service may ask")
+    elif not access.events_need_key:
+        log.warning("access.events_open", reason="deliveries of events need no key; EVENTS_NEED_KEY=true asks for one")
+    if settings.functions_enabled and not access.keys:
+        log.warning("functions.open", reason="FUNCTIONS_WITHOUT_KEYS: whoever reaches the service may register code")
+    return access
+
+
+def functions_of(settings: Settings) -> Functions:
+    """Raises ConfigurationError where the sandbox cannot be started."""
+    if not settings.functions_enabled:
+        return Functions()
+    limits = SandboxLimits(
+        seconds=settings.function_timeout_seconds,
+        memory_bytes=settings.function_memory_bytes,
+        workers=settings.function_workers,
+    )
+    functions = Functions(limits)
+    functions.start()  # before anything listens: what is missing stops the start
+    return functions
+
+
 def load(settings: Settings, registry: Registry) -> list[Model]:
     """Raises ConfigurationError where the device or a model cannot be used."""
     published = Published(
@@ -109,6 +148,7 @@ def serve() -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
     settings = read_settings()
     configure(settings.log_level, settings.log_format)
+    access = access_of(settings)
     begun = time.perf_counter()
     registry = builtin_tasks()
     models = load(settings, registry)
@@ -125,11 +165,13 @@ def serve() -> None:
         max_queue=settings.max_queue,
         max_steps=settings.max_steps,
         timeout_seconds=settings.request_timeout_seconds,
+        functions=functions_of(settings),
     )
     if (uuid := gpu_uuid(models[0].device)) is not None:
         service.metrics.watch_gpu(GpuMeter(uuid))
     options = event_options(settings)
-    app = create_app(service, Limits(settings.max_body_bytes, settings.rate_limit, settings.trusted_hops), options)
+    limits = Limits(settings.max_body_bytes, settings.rate_limit, settings.trusted_hops)
+    app = create_app(service, limits, options, access, mcp_options(settings))
     config = uvicorn.Config(
         app,
         host=settings.host,

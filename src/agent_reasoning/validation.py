@@ -1,12 +1,17 @@
 """Turning foreign data into a model of ours, or into an error that says where it does not fit."""
 
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from agent_reasoning.errors import ReasoningError
 
 Model = TypeVar("Model", bound=BaseModel)
+
+Name = Annotated[
+    str,
+    Field(min_length=1, max_length=253, pattern=r"^[^\p{Cc}\p{Zl}\p{Zp}]+$", description="no control characters"),
+]
 
 NAMED_ERRORS = 12  # a client that gets a thousand places right mends none
 

@@ -50,7 +50,7 @@ def stopped(client):
 
 
 def full(client):
-    client.service._engine.max_queue = 0
+    client.service._engine.max_queue = client.service._engine.room = 0
     return binary(client)
 
 

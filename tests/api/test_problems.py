@@ -12,7 +12,8 @@ PASSING = {
 LASTING = {
     errors.MalformedBody, errors.BodyTooLarge, errors.MalformedEvent, errors.UnsupportedFormat, errors.InvalidRequest,
     errors.UnknownTask, errors.UnmappableContext, errors.AmbiguousContext, errors.InvalidContext, errors.NotVerified,
-    errors.ResultTooLarge,
+    errors.ResultTooLarge, errors.Unauthenticated, errors.UnknownFunction, errors.FunctionExists, errors.InvalidFunction,
+    errors.FunctionFailed,
 }  # fmt: skip
 
 

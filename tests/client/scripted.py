@@ -26,17 +26,20 @@ class Silent(Reply):
 
 
 class Scripted:
-    """`replies` in turn, the last one for ever after; `requests`: (method, path, headers, body) of each that came."""
+    """`replies` in turn, the last one for ever after; `requests`: (method, path, headers, body) of each that came; `asked`: one
+    has."""
 
     def __init__(self, *replies):
         self.replies = list(replies)
         self.requests = []
+        self.asked = threading.Event()
         self.ended = threading.Event()
         self._lock = threading.Lock()
 
     def take(self, request):
         with self._lock:
             self.requests.append(request)
+            self.asked.set()
             return self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
 
 

@@ -20,12 +20,14 @@ from agent_reasoning.client import (
     ReasoningClient,
     Retry,
     ServiceError,
+    Unauthenticated,
     UnknownTask,
     UnmappableContext,
 )
 from agent_reasoning.client.exceptions import REFUSALS
 from agent_reasoning.client.requests import Options
 from agent_reasoning.schemas import ModelSummary, ReasonRequest, ReasonResponse, StreamedStep, TaskSummary
+from agent_reasoning.service.keys import new_key
 from tests.api.test_streaming import SUDOKU, chain
 from tests.live import serving
 from tests.test_server import LONG, wait_for_metric, wait_for_steps
@@ -247,3 +249,26 @@ def test_a_base_url_that_cannot_work_is_refused_at_once(url):
 def test_a_timeout_is_more_than_nothing(timeout):
     with pytest.raises(ClientMisconfigured, match="timeout"):
         ReasoningClient(timeout=timeout)
+
+
+def test_a_key_is_sent_where_one_is_given_and_its_lack_is_an_exception_of_its_own(monkeypatch):
+    key, line = new_key("client")
+    with serving(API_KEYS=line, LOG_LEVEL="warning") as (_, url):
+        with ReasoningClient(url) as client, pytest.raises(Unauthenticated) as refused:
+            client.reason("In which order?", STEPS)
+        with ReasoningClient(url, api_key=key) as client:
+            answer = client.reason("In which order?", STEPS)
+        monkeypatch.setenv("REASONING_API_KEY", key)
+        with ReasoningClient(url) as client:
+            computed = client.reason("What's 15 + 25 * 3?")
+
+    assert (refused.value.status, refused.value.code) == (401, "unauthenticated")
+    assert answer.verified
+    assert (computed.solution["result"], computed.source) == (90, "function")
+
+
+def test_a_key_that_no_header_can_carry_is_refused_and_not_shown():
+    with pytest.raises(ClientMisconfigured) as refused:
+        ReasoningClient("http://127.0.0.1:1", api_key="secret\nkey")
+
+    assert "secret" not in str(refused.value)

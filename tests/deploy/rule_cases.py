@@ -1,6 +1,7 @@
 """What happened to a service, as series, and which alerts fire then. In promtool's notation: `first+step x times`, a minute each.
 
-A case is (name, series, minute, {(alert, severity), …}).
+A case is (name, series, minute, {(alert, severity), …}). The series of `THERE` are in each that does not say otherwise: a cluster
+that knows of the service, and a Prometheus that sees it.
 """
 
 JOB = 'job="agent-reasoning"'
@@ -22,8 +23,31 @@ ASKED = 'kube_pod_container_resource_requests{namespace="ai-agents", pod="agent-
 PUBLISHED = f'agent_reasoning_publications_total{{{POD}, outcome="delivered"}}'
 LOST = f'agent_reasoning_publications_total{{{POD}, outcome="given-up"}}'
 DEAD = 'agent_reasoning_dead_letters_total{job="agent-reasoning-dead-letters", code="5xx"}'
+OTHER_USED = f'agent_reasoning_slots{{{POD}, task="rollout", state="used"}}'
+OTHER_TICKS = f'agent_reasoning_step_seconds_count{{{POD}, task="rollout"}}'
 STARTED = f"process_start_time_seconds{{{POD}}}"
 UP = f"up{{{POD}}}"
+SINK_UP = 'up{job="agent-reasoning-dead-letters", pod="b", endpoint="user-port"}'
+WANTED = 'kube_deployment_spec_replicas{namespace="ai-agents", deployment="agent-reasoning-00002-deployment"}'
+OLD_WANTED = WANTED.replace("00002", "00001")
+SINK_WANTED = (
+    'kube_deployment_spec_replicas{namespace="ai-agents", deployment="agent-reasoning-dead-letters-00001-deployment"}'
+)
+AVAILABLE, OLD_AVAILABLE, SINK_AVAILABLE = (
+    wanted.replace("spec_replicas", "status_replicas_available") for wanted in (WANTED, OLD_WANTED, SINK_WANTED)
+)
+CONTAINER = 'namespace="ai-agents", pod="agent-reasoning-00002-x", container="agent-reasoning"'
+RESTARTS = f"kube_pod_container_status_restarts_total{{{CONTAINER}}}"
+CRASHING = f'kube_pod_container_status_waiting_reason{{{CONTAINER}, reason="CrashLoopBackOff"}}'
+CREATING = f'kube_pod_container_status_waiting_reason{{{CONTAINER}, reason="ContainerCreating"}}'
+ACTIVATOR = (
+    'job="activator", k8s_namespace_name="ai-agents", kn_service_name="agent-reasoning", http_response_status_code="%s"'
+)
+SERVED, UNSERVED, REFUSED = (
+    f"http_server_request_duration_seconds_count{{{ACTIVATOR % code}}}" for code in ("200", "503", "422")
+)
+PROMPT = f'http_server_request_duration_seconds_bucket{{{ACTIVATOR % "200"}, le="1"}}'
+HELD_BACK = 'kn_revision_request_queued{k8s_namespace_name="ai-agents", kn_revision_name="agent-reasoning-00002"}'
 
 DAY = 1440
 HEALTHY = {
@@ -47,12 +71,61 @@ HEALTHY = {
     STARTED: f"1000x{DAY + 120}",
     UP: f"1x{DAY + 120}",
 }
+LONG = f"x{DAY + 300}"
+THERE = {
+    UP: f"1{LONG}",
+    SINK_UP: f"1{LONG}",
+    WANTED: f"2{LONG}",
+    AVAILABLE: f"2{LONG}",
+    SINK_WANTED: f"1{LONG}",
+    SINK_AVAILABLE: f"1{LONG}",
+}
+GONE = dict.fromkeys(THERE, "_")
 NONE: set[tuple[str, str]] = set()
 
 CASES = [
     ("a day with nothing wrong", HEALTHY, DAY, NONE),
-    ("no pod at all", {}, 30, NONE),
-    ("scaled to zero: the series end", {name: "0x5" for name in HEALTHY if name != UP}, 60, NONE),
+    (
+        "scaled to zero: the service's own series end, and its Deployment wants no replicas",
+        {**dict.fromkeys(HEALTHY, "0x5"), WANTED: "2x5 0x100", AVAILABLE: "2x5 0x100"}, 60, NONE,
+    ),
+    (
+        "all is deleted: a namespace, a prune",
+        GONE, 30,
+        {("AgentReasoningAbsent", "critical"), ("AgentReasoningDeadLetterSinkDown", "warning")},
+    ),
+    (
+        "every pod crashes before it listens: no series of the service's own",
+        {UP: "_", AVAILABLE: "0x60", RESTARTS: "0+1x60", CRASHING: "_x2 1x3 _x2 1x60"}, 30,
+        {
+            ("AgentReasoningAbsent", "critical"), ("AgentReasoningRestarts", "critical"),
+            ("AgentReasoningPodNotStarting", "warning"),
+        },
+    ),
+    (
+        "the new revision crashes and the old one serves",
+        {AVAILABLE: "0x60", OLD_WANTED: "2x60", OLD_AVAILABLE: "2x60", CRASHING: "1x60"}, 30,
+        {("AgentReasoningPodNotStarting", "warning")},
+    ),
+    ("from zero, within two minutes", {UP: "_x10 1x20", WANTED: "0x8 1x20", AVAILABLE: "0x10 1x20"}, 10, NONE),
+    ("an image that takes eight minutes to pull, the old revision at work",
+     {AVAILABLE: "0x8 2x9", OLD_WANTED: "2x20", OLD_AVAILABLE: "2x20", CREATING: "1x8 _x9", PENDING: "1x8 0x9"}, 12, NONE),
+    ("pods are there, and no target", {UP: "_"}, 15, {("AgentReasoningUnseen", "critical")}),
+    ("the dead-letter sink is no target", {SINK_UP: "_"}, 15, {("AgentReasoningUnseen", "critical")}),
+    ("the dead-letter sink is down", {SINK_UP: "0x30", SINK_AVAILABLE: "0x30"}, 15,
+     {("AgentReasoningDeadLetterSinkDown", "warning")}),
+    ("the dead-letter sink does not start", {SINK_UP: "_", SINK_AVAILABLE: "0x30"}, 15,
+     {("AgentReasoningDeadLetterSinkDown", "warning")}),
+    ("the dead-letter sink is scaled to zero", {SINK_UP: "_", SINK_WANTED: "0x30", SINK_AVAILABLE: "0x30"}, 15, NONE),
+    # What Knative refuses never reaches the service: its own series say that all is well.
+    ("a fifth gets a 503 from Knative", {SERVED: "0+48x60", PROMPT: "0+48x60", UNSERVED: "0+12x60", COMPLETED: "0+48x60"}, 5,
+     {("AgentReasoningCallersFail", "critical")}),
+    ("callers' mistakes, as Knative sees them", {SERVED: "0+50x60", PROMPT: "0+50x60", REFUSED: "0+50x60"}, 30, NONE),
+    ("a third waits for a replica for more than a second",
+     {SERVED: "0+60x60", PROMPT: "0+40x60", ALL: "0+60x60", WITHIN: "0+60x60"}, 5,
+     {("AgentReasoningCallersWait", "critical")}),
+    ("requests wait in the activator for minutes", {HELD_BACK: "0x5 40x20"}, 12, {("AgentReasoningQueueSaturated", "warning")}),
+    ("requests wait in the activator for a pod that starts", {HELD_BACK: "0x5 40x2 0x20"}, 9, NONE),
     ("idle: pods without requests", {**HEALTHY, COMPLETED: "0x1500", ALL: "0x1500", WITHIN: "0x1500"}, 60, NONE),
     # 20 % of the requests fail: 40 times what is allowed. The fast window fires after two minutes, the slow one after 15.
     ("a fifth fails, 5 minutes in", {COMPLETED: "0+48x60", OVERLOADED: "0+12x60"}, 5, {("AgentReasoningErrors", "critical")}),
@@ -75,6 +148,12 @@ CASES = [
         {("AgentReasoningUnverified", "warning")},
     ),
     ("a third has never verified", {TRUE: f"0+65x{DAY + 120}", FALSE: f"0+35x{DAY + 120}"}, DAY + 60, NONE),
+    (
+        "most have never verified",
+        {TRUE: f"0+30x{DAY}", FALSE: f"0+70x{DAY}"},
+        DAY - 10,
+        {("AgentReasoningUnverified", "warning")},
+    ),
     (
         "a third of six answers does not verify",
         {TRUE: f"0+97x{DAY} {97 * DAY}x60", FALSE: f"0+3x{DAY} {3 * DAY}x40 {3 * DAY + 2}x20"},
@@ -119,10 +198,16 @@ CASES = [
         10,
         {("AgentReasoningEngineStalled", "critical")},
     ),
+    (
+        "one task stands and another's steps go on",
+        {USED: "3x20", TICKS: "0+100x5 500x15", OTHER_USED: "9x20", OTHER_TICKS: "0+9000x20"},
+        12,
+        {("AgentReasoningEngineStalled", "critical")},
+    ),
     ("no work, and no step", {USED: "0x20", DEPTH: "0x20", LIMIT: "16x20", TICKS: "500x20"}, 12, NONE),
     ("the GPU no longer answers", {GPU: "0.4 " + "NaN " * 20}, 15, {("AgentReasoningGpuMissing", "critical")}),
     ("a pod waits for a GPU", {PENDING: "1x20", ASKED: "1x20"}, 15, {("AgentReasoningGpuMissing", "critical")}),
-    ("a pod waits, and asked for none", {PENDING: "1x20"}, 15, NONE),
+    ("a pod waits for a node, and for no GPU", {PENDING: "1x20"}, 15, {("AgentReasoningPodNotStarting", "warning")}),
     ("no GPU, and none expected", {GPU: "0x20"}, 15, NONE),
     (
         "a tenth of the results is not published",
@@ -132,8 +217,10 @@ CASES = [
     ),
     ("one result in a hundred is not published", {PUBLISHED: "0+99x40", LOST: "0+1x40"}, 25, NONE),
     ("one dead letter", {DEAD: "0x10 1x10"}, 12, {("AgentReasoningDeadLetters", "warning")}),
+    ("a dead letter that woke the sink", {DEAD: "_x5 1x20"}, 12, {("AgentReasoningDeadLetters", "warning")}),
+    ("a sink that starts afresh", {DEAD: "_x5 0x20"}, 12, NONE),
     ("a dead letter of half an hour ago", {DEAD: "0x10 1x40"}, 45, NONE),
-    ("a pod that Prometheus cannot reach", {UP: "0x10"}, 7, {("AgentReasoningDown", "critical")}),
+    ("a pod that Prometheus cannot reach", {UP: "0x15"}, 7, {("AgentReasoningDown", "critical")}),
     (
         "a pod that restarts again and again",
         {STARTED: "1 1 2 2 3 3 4x10"},
@@ -141,4 +228,24 @@ CASES = [
         {("AgentReasoningRestarts", "critical")},
     ),
     ("a pod that restarted once", {STARTED: "1x5 2x10"}, 8, NONE),
+]  # fmt: skip
+
+# The same in steps of ten minutes, for what takes days.
+TENTHS = 144  # of a day
+SLOW_CASES = [
+    (
+        "a third stops verifying after a week of 3 %, and nobody has done anything for three days",
+        {
+            TRUE: f"0+970x{7 * TENTHS} {970 * 7 * TENTHS}+650x{3 * TENTHS}",
+            FALSE: f"0+30x{7 * TENTHS} {30 * 7 * TENTHS}+350x{3 * TENTHS}",
+        },
+        10 * TENTHS,
+        {("AgentReasoningUnverified", "warning")},
+    ),
+    (
+        "a third has not verified for ten days",
+        {TRUE: f"0+650x{10 * TENTHS}", FALSE: f"0+350x{10 * TENTHS}"},
+        10 * TENTHS,
+        NONE,
+    ),
 ]  # fmt: skip

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.contract import SERVICE
+from tools.contract import DEAD_LETTERS, SERVICE
 from tools.deploy import Stuck, apply, deploy
 from tools.manifests.build import build
 from tools.manifests.objects import services
@@ -30,10 +30,18 @@ class Cluster:
         self.spec = None
         self.binding_ready_in = 3  # moments: the broker needs an address first
         self.served = []  # which revision answered, at each moment
+        self.traffic = []  # spec.traffic, which somebody has set by hand
+        self.sink_ready = self.trigger_ready = True
+        self.applied = []
+        self.operator = True  # Prometheus'
 
     def kubectl(self, *arguments):
         if arguments[0] == "apply":
-            [main] = [each for each in services(build(Path(arguments[2]))) if each["metadata"]["name"] == SERVICE]
+            self.applied.append(Path(arguments[2]))
+            objects = build(Path(arguments[2]))
+            if not self.operator and [each for each in objects if "monitoring.coreos.com" in each["apiVersion"]]:
+                raise Stuck('no matches for kind "PodMonitor" in version "monitoring.coreos.com/v1"')
+            [main] = [each for each in services(objects) if each["metadata"]["name"] == SERVICE]
             if main["spec"] != self.spec:
                 self.spec = main["spec"]
                 self.revise()
@@ -45,11 +53,20 @@ class Cluster:
             label = "serving.knative.dev/revision"
             items = [{"metadata": {"name": f"{each['name']}-0", "labels": {label: each["name"]}}} for each in pods]
             return json.dumps({"items": items})
+        if "triggers" in arguments[1]:
+            return self.answer(self.trigger_ready, "SubscriberResolutionFailed", 1)
+        if arguments[2] == DEAD_LETTERS:
+            return self.answer(self.sink_ready, "ContainerMissing", 1)
+        if not self.revisions:
+            return ""
         newest = self.revisions[-1]
+        given = [{"revisionName": newest["name"], "percent": 100}]
         return self.answer(
             self.serving is newest,
             "RevisionMissing",
             len(self.revisions),
+            traffic=[each | {"revisionName": each.get("revisionName", newest["name"])} for each in self.traffic]
+            or given,
             latestCreatedRevisionName=newest["name"],
             latestReadyRevisionName=self.serving and self.serving["name"],
         )
@@ -57,7 +74,8 @@ class Cluster:
     def answer(self, ready, reason, generation, **status):
         condition = {"type": "Ready", "status": str(ready), "reason": reason, "message": "no node"}
         status |= {"observedGeneration": generation, "conditions": [condition]}
-        return json.dumps({"metadata": {"generation": generation}, "status": status})
+        spec = {"traffic": self.traffic or [{"latestRevision": True, "percent": 100}]}
+        return json.dumps({"metadata": {"generation": generation}, "spec": spec, "status": status})
 
     def revise(self):
         container = self.spec["template"]["spec"]["containers"][0]
@@ -154,6 +172,76 @@ def test_other_overlays_are_applied_at_once(tree, release):
         deploy("pro", cluster.kubectl, cluster.pause, tree)
 
     assert cluster.serving["image"] == PUSHED + "b" * 64
+    assert cluster.serving["sink"]
+
+
+OLD = {"revisionName": f"{SERVICE}-00001", "percent": 100}
+
+
+def test_a_revision_that_is_ready_and_gets_no_requests_is_no_success(tree, release):
+    cluster = Cluster(gpus=0)
+    release("a")
+    deploy("pro", cluster.kubectl, cluster.pause, tree)
+    cluster.traffic = [OLD]
+    release("b")
+
+    with pytest.raises(
+        Stuck, match=rf"gets no requests: requests are split by hand \({SERVICE}-00001 100 %\).*spec/traffic"
+    ):
+        deploy("pro", cluster.kubectl, cluster.pause, tree)
+
+
+def test_a_revision_that_gets_some_of_the_requests_is_one_and_it_is_said(tree, release, capsys):
+    cluster = Cluster(gpus=0)
+    release("a")
+    deploy("pro", cluster.kubectl, cluster.pause, tree)
+    cluster.traffic = [OLD | {"percent": 90}, {"latestRevision": True, "percent": 10}]
+    release("b")
+
+    deploy("pro", cluster.kubectl, cluster.pause, tree)
+
+    assert "gets 10 % of the requests" in capsys.readouterr().err
+
+
+def test_one_gpu_is_not_handed_over_while_requests_are_split(tree, release):
+    cluster = Cluster()
+    release("a")
+    deploy("studio", cluster.kubectl, cluster.pause, tree)
+    cluster.traffic = [OLD]
+    cluster.applied.clear()
+
+    with pytest.raises(Stuck, match="with one GPU the old revision must end"):
+        deploy("studio", cluster.kubectl, cluster.pause, tree)
+
+    assert cluster.applied == []
+
+
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [
+        ("sink_ready", r"the dead-letter sink is not ready\. ContainerMissing"),
+        ("trigger_ready", r"the Trigger is not ready\. SubscriberResolutionFailed"),
+    ],
+)
+def test_it_is_not_over_before_events_reach_the_service_and_dead_letters_a_place(tree, release, what, words):
+    cluster = Cluster(gpus=0)
+    setattr(cluster, what, False)
+    release("a")
+
+    with pytest.raises(Stuck, match=words):
+        deploy("pro", cluster.kubectl, cluster.pause, tree)
+
+
+def test_a_cluster_without_prometheus_operator_is_told_how_and_takes_it_so(tree, release):
+    cluster = Cluster()
+    cluster.operator = False
+    release("a")
+
+    with pytest.raises(Stuck, match="PROMETHEUS=no"):
+        deploy("studio", cluster.kubectl, cluster.pause, tree)
+    deploy("studio", cluster.kubectl, cluster.pause, tree, prometheus=False)
+
+    assert cluster.serving["gpu"]
     assert cluster.serving["sink"]
 
 

@@ -1,8 +1,11 @@
 """What `make validate` accepts, and what it refuses."""
 
+import re
+
 import pytest
 
-from tools.contract import OVERLAYS
+from tools.contract import CHOICES, OVERLAYS
+from tools.contract import WITHOUT_PROMETHEUS as WITHOUT
 from tools.manifests import app
 from tools.manifests.build import ROOT, BuildFailed, build
 from tools.manifests.check import check
@@ -111,6 +114,19 @@ BROKEN = {
     "no dead letters": (TRIGGER, "spec.delivery.deadLetterSink", GONE, "no dead-letter sink"),
     "a probe that the webhook refuses": (MAIN, f"{CONTAINER}.readinessProbe.failureThreshold", 3, "webhook"),
     "no readiness probe": (MAIN, f"{CONTAINER}.readinessProbe", GONE, "has no readinessProbe"),
+    "a budget of pods that are not ours": (
+        ("PodDisruptionBudget", "agent-reasoning"), "spec.selector.matchLabels.[serving.knative.dev/service]", "x",
+        "no service here",
+    ),
+    # network
+    "a policy that keeps requests out": (POLICY, "spec.ingress.0.ports", [{"protocol": "TCP", "port": 80}], "from port 8012"),
+    "a policy that keeps the autoscaler out": (POLICY, "spec.ingress.1.ports.0.port", 9091, "from port 9090"),
+    "a policy that keeps Prometheus out": (
+        POLICY, "spec.ingress.2.from.0.namespaceSelector.matchLabels.[kubernetes.io/metadata.name]", "prometheus",
+        "Prometheus from",
+    ),
+    "a policy without names": (POLICY, "spec.egress.0.ports.0.protocol", "TCP", "UDP 53"),
+    "a policy without a broker": (POLICY, "spec.egress.1.ports.0.port", 80, "broker's ingress at port 8080"),
     # agreement with the service
     "another port": (MAIN, f"{CONTAINER}.ports.0.containerPort", 8000, "listens on"),
     "a port of queue-proxy's": (MAIN, f"{CONTAINER}.ports.0.containerPort", 9091, "queue-proxy's"),
@@ -164,6 +180,7 @@ SETTINGS = [
     ("DEVICE", "cuda", "do not fit"),
     ("RATE_LIMIT", "600/minute", "all are one"),
     ("LOG_FORMAT", "xml", "LOG_FORMAT='xml'"),
+    ("SHUTDOWN_SECONDS", "75", "under 30 s of drain"),
 ]
 
 
@@ -174,6 +191,79 @@ def test_a_setting_that_cannot_work_is_refused(overlays, variable, value, words)
             each["data"][variable] = value
 
     assert any(words in finding for finding in check(overlays["pro"]))
+
+
+KEPT = ["argocd.argoproj.io/sync-options", "kustomize.toolkit.fluxcd.io/prune"]
+
+
+@pytest.mark.parametrize("annotation", KEPT)
+@pytest.mark.parametrize("overlay", ["pro", "studio"])
+def test_settings_that_gitops_would_prune_are_refused(overlays, overlay, annotation):
+    """Revisions to roll back to read the configmap of their own time, which no overlay names any more."""
+    for each in of(overlays[overlay], "ConfigMap"):
+        each["metadata"].get("annotations", {}).pop(annotation, None)
+
+    assert any(annotation in finding for finding in check(overlays[overlay]))
+
+
+def test_settings_that_can_change_under_a_revision_are_refused(overlays):
+    for each in of(overlays["pro"], "ConfigMap"):
+        each.pop("immutable", None)
+
+    assert any("not immutable" in finding for finding in check(overlays["pro"]))
+
+
+@pytest.mark.parametrize("overlay", CHOICES)
+def test_without_prometheus_nothing_of_its_operator_is_left_and_all_else_is(built, overlay):
+    whole, less = (
+        {(each["kind"], each["metadata"]["name"]) for each in built[name]} for name in (overlay, f"{WITHOUT}/{overlay}")
+    )
+
+    assert whole - less == {
+        ("PodMonitor", "agent-reasoning"), ("PrometheusRule", "agent-reasoning"), ("ConfigMap", "agent-reasoning-dashboard"),
+    }  # fmt: skip
+    assert not less - whole
+    assert not [each for each in built[f"{WITHOUT}/{overlay}"] if "monitoring.coreos.com" in each["apiVersion"]]
+
+
+def test_replicas_are_spread_over_nodes_where_the_flag_is_on(tree, shared):
+    overlay = tree / "pro" / "kustomization.yaml"
+    overlay.write_text(overlay.read_text().replace("  - ../images/cpu\n", "  - ../images/cpu\n  - ../spread\n"))
+
+    objects = build(tree / "pro")
+
+    assert check(objects) == []
+    assert flags(objects) == {"kubernetes.podspec-topologyspreadconstraints"}
+
+
+def test_a_brokers_configuration_keeps_its_name_whatever_it_says(tree, built):
+    """Eventing refuses a change of spec.config."""
+    overlay = tree / "local" / "kustomization.yaml"
+    overlay.write_text(overlay.read_text().replace("kind: InMemoryChannel", "kind: KafkaChannel"))
+
+    [broker], [before] = of(build(tree / "local"), "Broker"), of(built["local"], "Broker")
+    assert broker["spec"] == before["spec"]
+
+
+def test_faces_that_are_added_to_the_service_need_nothing_here(built, monkeypatch):
+    more = {
+        path: {"get": {}, "post": {}, "delete": {}} for path in ("/", "/v1/chat/completions", "/mcp", "/playground")
+    }
+    monkeypatch.setattr(app, "paths", lambda known=app.paths(): known | more)
+
+    assert check(built["pro"]) == []
+
+
+def test_what_is_deleted_by_label_is_all_that_was_applied_and_not_the_namespace(built):
+    text = (ROOT / "docs" / "operate.md").read_text()
+    [kinds, label] = re.findall(r"kubectl -n ai-agents delete (\S+) -l (\S+)", text)[0]
+    plurals = {"ksvc": "Service", "networkpolicies": "NetworkPolicy", "poddisruptionbudgets": "PodDisruptionBudget"}
+    named = {plurals.get(kind, kind.removesuffix("s")).lower() for kind in kinds.split(",")}
+    objects = [each for overlay in OVERLAYS for each in built[overlay]]
+    key, value = label.split("=")
+
+    assert named == {each["kind"].lower() for each in objects} - {"namespace"}
+    assert all(each["metadata"]["labels"][key] == value for each in objects)
 
 
 def test_a_gpu_in_requests_only_is_refused(overlays):

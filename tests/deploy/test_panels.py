@@ -35,7 +35,7 @@ MEANING = {
     "Requests by outcome": ("status", {"completed", "invalid-context"}, TINY, 10_000),
     "Time to answer": (None, set(), 0.0005, 30),
     "Time in the queue": (None, set(), 0.0, 30),
-    "Waiting": (None, set(), 0, 32),
+    "Waiting": (None, set(), 0, 64),
     "Time of a step": ("task", TASKS, 0.0001, 2.5),
     "Verified share by kind of task": ("task_type", TYPES, 0.0, 1.0),
     "Who found the answers": ("source", {"model"}, 0, 10_000),
@@ -60,6 +60,7 @@ MEANING = {
     "Wanted by the autoscaler": ("kn_revision_name", set(REVISIONS), 1, 2),
     "Concurrency": ("kn_revision_name", set(REVISIONS), 0, 10),
     "Requests by revision": ("revision", set(REVISIONS), 0.1, 10_000),
+    "Seen by callers": ("http_response_status_code", {"200", "503"}, 0.01, 100),
     "Seen by queue-proxy": ("http_response_status_code", {"200", "503"}, 0.1, 100),
     "Uptime": (None, set(), 1, 3_600),
 }
@@ -109,6 +110,14 @@ def test_a_panel_shows_what_it_says(stage, panel):
         assert max(found) <= most, target["expr"]
         seen |= {labels.get(label) for labels, _ in stage.now(target["expr"])}
     assert wanted <= seen
+
+
+def test_a_replica_is_told_by_its_pods_name(stage):
+    [panel] = [panel for panel in PANELS if panel["title"] == "Memory"]
+
+    assert {labels["instance"] for labels, _ in stage.now(panel["targets"][0]["expr"])} == {
+        f"{revision}-pod" for revision in REVISIONS
+    }
 
 
 def test_parts_add_up_to_the_whole(stage):

@@ -76,6 +76,17 @@ def test_when_all_is_dead_it_begins_again_from_the_root_in_another_tree():
     assert again.candidates.all()
 
 
+def test_a_later_tree_is_more_cautious():
+    tree = Deduction(ROOT, Policy(remove_below=0.1, caution=0.01))
+    tree.branch_for(0)
+    doubtful = np.full((3, 3), UNSURE)
+    doubtful[1, 2] = -4.0  # a probability of 1.8 %
+    assert tree.follow(0, opinion(doubtful)).removed == 1
+    tree.follow(0, opinion(doubtful, alive=-20.0))
+    assert tree.branch_for(0).tree == 1
+    assert tree.follow(0, opinion(doubtful)).removed == 0
+
+
 def test_what_a_lane_leaves_is_open_to_the_next():
     tree = Deduction(ROOT, Policy())
     mine = tree.branch_for(0)
@@ -93,7 +104,16 @@ def test_the_next_guess_is_the_surest_among_the_undecided_cells_with_the_fewest_
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"remove_below": 0}, {"remove_below": 1}, {"dead_below": 1}, {"patience": 0}, {"noise": -1}]
+    "wrong",
+    [
+        {"remove_below": 0},
+        {"remove_below": 1},
+        {"dead_below": 1},
+        {"patience": 0},
+        {"noise": -1},
+        {"caution": 0},
+        {"caution": 2},
+    ],
 )
 def test_a_policy_that_means_nothing_is_refused(wrong):
     with pytest.raises(ValueError, match="deduction policy"):
@@ -140,7 +160,7 @@ class Deducing:
     """A stand-in for a network: it sees that a Latin row of three cells holds each number once, and nothing else. In its
     first tree it is wrong about one candidate, always the same."""
 
-    policy: Policy = field(default_factory=Policy)
+    policy: Policy = field(default_factory=lambda: Policy(caution=1.0))
     mistaken: bool = True
     task: str = "toy"
     applications_per_step: int = 1

@@ -93,6 +93,29 @@ def test_a_full_queue_refuses_at_once(engines):
     assert waiting.result(5)
 
 
+def test_as_many_requests_as_slots_and_queue_are_never_refused_however_many_samples_they_ask_for(engines):
+    """What Knative is told a pod can hold (containerConcurrency); it counts requests, and the engine trajectories."""
+    entered, release = threading.Event(), threading.Event()
+
+    def before(slots):
+        entered.set()
+        release.wait(5)
+
+    engine = engines(Counting(before=before), slots=8, max_queue=2)
+    held = [submit(engine, samples=64, max_steps=1)]
+    assert entered.wait(5)
+    held += [submit(engine, samples=64, max_steps=1) for _ in range(8 + 2 - 1)]
+
+    with pytest.raises(Overloaded):
+        submit(engine)
+    assert held.pop().cancel()
+    held.append(submit(engine, max_steps=1))  # the place of who has gone is free at once
+
+    release.set()
+    assert all(future.result(5) for future in held)
+    assert engine.waiting == 0
+
+
 def test_a_cancelled_job_is_out_of_its_slots_before_the_next_tick(engines):
     entered, release = threading.Event(), threading.Event()
 

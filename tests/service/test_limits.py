@@ -22,3 +22,16 @@ def test_off_lets_everything_through():
 
     for _ in range(1000):
         limiter.check("one")
+
+
+def test_what_is_given_back_may_be_sent_again():
+    limiter = RateLimiter("2/hour")
+    limiter.check("one")
+    limiter.check("one")
+
+    limiter.refund("one")
+    limiter.refund("other")
+    limiter.check("one")
+
+    with pytest.raises(RateLimited):
+        limiter.check("one")

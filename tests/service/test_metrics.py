@@ -3,6 +3,7 @@
 import json
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from typing import get_args
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
@@ -11,6 +12,7 @@ from starlette.testclient import TestClient
 
 from agent_reasoning import errors
 from agent_reasoning.api.app import create_app
+from agent_reasoning.schemas import TaskType
 from agent_reasoning.service.metrics import LATENCY_OBJECTIVE_SECONDS, OUR_FAULT, SECONDS, exemplar
 from agent_reasoning.service.reason import ReasoningService
 from tests.live import serving
@@ -49,6 +51,18 @@ def test_each_failure_of_ours_has_its_series_before_it_first_happens(client):
 
     for status in OUR_FAULT:
         assert found["agent_reasoning_requests_total", ("status", status), ("task_type", "planning")] == 0
+
+
+def test_each_histogram_has_its_series_before_the_first_answer(client):
+    """The first slow answer of a kind is an increase only where there was a zero before it."""
+    found = samples(client.get("/metrics").text)
+
+    for kind in get_args(TaskType):
+        for name in ("duration_seconds", "steps", "confidence"):
+            assert found[f"agent_reasoning_{name}_count", ("task_type", kind)] == 0
+    for task in {dict(key)["task"] for key in gauge(found, "agent_reasoning_model_info")}:
+        for name in ("queue_wait_seconds", "step_seconds", "batch_rows"):
+            assert (f"agent_reasoning_{name}_count", ("task", task)) in found
 
 
 def test_availability_counts_what_http_calls_a_fault_of_the_server():

@@ -1,6 +1,7 @@
 import pytest
 
 from agent_reasoning.errors import ConfigurationError
+from agent_reasoning.service.keys import new_key
 from agent_reasoning.service.settings import Settings, misspelt, read_settings
 
 
@@ -41,6 +42,11 @@ def test_the_environment_is_read(monkeypatch):
         ("REQUEST_TIMEOUT_SECONDS", "inf"),
         ("MAX_QUEUE", "-1"),
         ("MAX_BODY_BYTES", "1MB"),
+        ("CORS_ORIGINS", "a.example"),
+        ("CORS_ORIGINS", "https://a.example/page"),
+        ("FUNCTION_TIMEOUT_SECONDS", "0"),
+        ("FUNCTION_MEMORY_BYTES", "1000"),
+        ("FUNCTION_WORKERS", "0"),
     ],
 )
 def test_a_value_that_cannot_work_is_refused_by_name(monkeypatch, name, value):
@@ -57,3 +63,30 @@ def test_a_slip_of_the_pen_is_noticed():
         "MAX_QEUE": "MAX_QUEUE",
         "RATE_LIMITS": "RATE_LIMIT",
     }
+
+
+def test_origins_are_a_list():
+    assert Settings(cors_origins="https://a.example, http://b.example:8080").origins == (
+        "https://a.example",
+        "http://b.example:8080",
+    )
+    assert Settings(cors_origins="*").origins == ("*",)
+    assert Settings().origins == ()
+
+
+def test_functions_without_a_key_are_refused_unless_that_is_said():
+    with pytest.raises(ConfigurationError, match="FUNCTIONS_ENABLED needs an API key"):
+        Settings(functions_enabled=True).keys()
+    assert not Settings(functions_enabled=True, functions_without_keys=True).keys()
+    assert Settings(functions_enabled=True, api_keys=new_key("a")[1]).keys()
+
+
+def test_events_that_need_a_key_need_one_to_be_there():
+    with pytest.raises(ConfigurationError, match="EVENTS_NEED_KEY"):
+        Settings(events_need_key=True).keys()
+
+
+def test_hashes_of_keys_are_not_in_what_is_logged():
+    line = new_key("a")[1]
+
+    assert line not in str(Settings(api_keys=line).model_dump(mode="json"))

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent_reasoning.errors import InvalidContext
-from agent_reasoning.tasks.kubectl import reduce_kubectl
-from agent_reasoning.tasks.placement_input import looks_like_placement, read_cluster
+from agent_reasoning.foreign.kubectl import reduce_kubectl
+from agent_reasoning.foreign.shapes import looks_like_placement
+from agent_reasoning.tasks.placement_input import read_cluster
 from tests.tasks.cluster_objects import ORDERED, PRINTED, controller
 
 

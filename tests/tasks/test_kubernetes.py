@@ -3,8 +3,9 @@
 import pytest
 
 from agent_reasoning.errors import InvalidContext
+from agent_reasoning.foreign.shapes import looks_like_placement
 from agent_reasoning.tasks.cluster import NOWHERE
-from agent_reasoning.tasks.placement_input import looks_like_placement, read_cluster
+from agent_reasoning.tasks.placement_input import read_cluster
 from tests.tasks.cluster_objects import ORDERED, PRINTED, apart_from, controller, node, pod, requesting, required
 
 GIB, MIB = 2**30, 2**20

@@ -5,10 +5,11 @@ import json
 import pytest
 
 from agent_reasoning.errors import InvalidContext
+from agent_reasoning.foreign.shapes import looks_like_placement
 from agent_reasoning.tasks.cluster import NOWHERE
 from agent_reasoning.tasks.placement import Placement
 from agent_reasoning.tasks.placement_context import PlacementContext
-from agent_reasoning.tasks.placement_input import looks_like_placement, read_cluster
+from agent_reasoning.tasks.placement_input import read_cluster
 
 GIB = 2**30
 NODES = [

@@ -43,8 +43,9 @@ def main() -> int:
         for finding in found:
             print(f"  {finding}")
         if options.write:
-            options.write.mkdir(parents=True, exist_ok=True)
-            (options.write / f"{overlay}.yaml").write_text(yaml.safe_dump_all(objects, sort_keys=False))
+            path = options.write / f"{overlay}.yaml"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(yaml.safe_dump_all(objects, sort_keys=False))
     return int(failed)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from tools.manifests import app, names, numbers, pods, schemas
+from tools.manifests import app, names, network, numbers, pods, schemas
 from tools.manifests.objects import Object
 
 ASPECTS: dict[str, Callable[[list[Object]], Iterator[str]]] = {
@@ -10,6 +10,7 @@ ASPECTS: dict[str, Callable[[list[Object]], Iterator[str]]] = {
     "names": names.findings,
     "pod security and images": pods.findings,
     "numbers": numbers.findings,
+    "network": network.findings,
     "agreement with the service": app.findings,
 }
 

@@ -14,6 +14,7 @@ FIELDS = {
     "secret": ("Secret", "secretName"),
 }
 CLUSTER_WIDE = {"Namespace"}
+KEPT = {"argocd.argoproj.io/sync-options": "Prune=false", "kustomize.toolkit.fluxcd.io/prune": "disabled"}
 SELECTS = "serving.knative.dev/service"
 
 
@@ -25,6 +26,7 @@ def findings(objects: list[Object]) -> Iterator[str]:
                 yield f"{title(thing)}: {where} names the {kind} {name!r}, which is not among the objects"
         yield from namespaces(thing, known)
     yield from selectors(objects)
+    yield from kept(objects)
 
 
 def named_in(thing: Object) -> Iterator[tuple[str, str, str]]:
@@ -57,13 +59,32 @@ def namespaces(thing: Object, known: set[tuple[str | None, str | None]]) -> Iter
 def selectors(objects: list[Object]) -> Iterator[str]:
     """Pods carry their service's name as a label; who selects by it must name services that exist."""
     names = {each["metadata"]["name"] for each in services(objects)}
-    for thing in [*of(objects, "PodMonitor"), *of(objects, "NetworkPolicy")]:
+    for thing in [
+        each for kind in ("PodMonitor", "NetworkPolicy", "PodDisruptionBudget") for each in of(objects, kind)
+    ]:
         spec = thing.get("spec", {})
         selector = spec.get("selector") or spec.get("podSelector") or {}
         chosen = {selector.get("matchLabels", {}).get(SELECTS)} - {None}
         for expression in selector.get("matchExpressions", []):
             chosen |= set(expression["values"]) if expression["key"] == SELECTS else set()
-        if missing := names - chosen:
+        if (missing := names - chosen) and thing["kind"] != "PodDisruptionBudget":
             yield f"{title(thing)}: selects no pods of {', '.join(sorted(missing))}"
         if strange := chosen - names:
             yield f"{title(thing)}: selects pods of {', '.join(sorted(map(str, strange)))}, which is no service here"
+
+
+def kept(objects: list[Object]) -> Iterator[str]:
+    """A configmap whose name changes with its content is still that of the revisions that were made with it."""
+    used = {name for service in services(objects) for _, kind, name in named_in(service) if kind == "ConfigMap"}
+    for thing in of(objects, "ConfigMap"):
+        if thing["metadata"]["name"] not in used:
+            continue
+        stated = thing["metadata"].get("annotations", {})
+        for annotation, value in KEPT.items():
+            if value not in stated.get(annotation, "").split(","):
+                yield (
+                    f"{title(thing)}: {annotation} is not {value}: GitOps would prune it,"
+                    " and revisions to roll back to could not start"
+                )
+        if thing.get("immutable") is not True:
+            yield f"{title(thing)}: is not immutable: a change would reach some pods of a revision and not others"

@@ -42,7 +42,10 @@ def scale(service: Object) -> Iterator[str]:
 
 
 def concurrency(service: Object, objects: list[Object]) -> Iterator[str]:
-    """A pod must not be given more than it can hold, and must ask for another before it is full."""
+    """A pod must not be given more than it can hold, and must ask for another before it is full.
+
+    What it can hold whatever the requests ask for is SLOTS + MAX_QUEUE: engine.check_room.
+    """
     settings = environment(service, objects)
     room = int(settings.get("SLOTS", "0")) + int(settings.get("MAX_QUEUE", "0"))
     allowed = pod(service).get("containerConcurrency", 0)
@@ -83,9 +86,28 @@ def configuration(service: Object, objects: list[Object]) -> Iterator[str]:
             yield f"{str(problem['loc'][0]).upper()}={problem['input']!r}: {problem['msg']}"
     if settings.get("RATE_LIMIT", "") != "off" and int(settings.get("TRUSTED_HOPS", "0")) == 0:
         yield "RATE_LIMIT counts per client, and behind queue-proxy all are one: set TRUSTED_HOPS, or RATE_LIMIT=off"
+    yield from ending(settings, pod(service).get("timeoutSeconds", 300))
     limits = containers(service)[0].get("resources", {}).get("limits", {}) if containers(service) else {}
     if settings.get("DEVICE", "auto").startswith("cuda") != ("nvidia.com/gpu" in limits):
         yield f"DEVICE={settings.get('DEVICE')} and the GPUs in resources.limits do not fit"
+
+
+def ending(settings: dict[str, str], grace: float) -> Iterator[str]:
+    """Knative gives a pod `timeoutSeconds` to end, of which queue-proxy drains for the first 30 before the service is told."""
+    stated = {
+        name: settings[name.upper()]
+        for name in ("shutdown_seconds", "request_timeout_seconds")
+        if name.upper() in settings
+    }
+    try:
+        seconds = Settings.model_validate(stated).ending_seconds
+    except ValidationError:
+        return  # said above
+    if grace < DRAIN_SECONDS + seconds:
+        yield (
+            f"timeoutSeconds {grace} is under {DRAIN_SECONDS} s of drain + SHUTDOWN_SECONDS ({seconds:.0f} s):"
+            " results that wait to be published would be lost"
+        )
 
 
 def delivery(trigger: Object, service: Object, objects: list[Object]) -> Iterator[str]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from tools.observe import series as s
 from tools.observe.grafana import Panel, Query, Row, dashboard, datasource_variable, label_variable
-from tools.observe.rules import AVAILABILITY, LATENCY, Objective, recorded
+from tools.observe.objectives import AVAILABILITY, CALLERS_FAIL, CALLERS_WAIT, LATENCY, Objective, recorded
 
 OWN = 'job=~"$job", instance=~"$instance"'
 SINK = 'job=~"$job-dead-letters", instance=~".+"'
@@ -74,6 +74,7 @@ def burning(objective: Objective, window: str) -> Query:
     return Query(f'{recorded(objective, window)}{{job=~"$job"}} / {budget}', f"{objective.name}, {window}")
 
 
+OBJECTIVES_SHOWN = (AVAILABILITY, LATENCY, CALLERS_FAIL, CALLERS_WAIT)
 OBJECTIVES = Row(
     "Objectives",
     (
@@ -103,9 +104,9 @@ OBJECTIVES = Row(
         Panel(
             "Burn rate",
             "How many times faster than allowed the budget is spent: 1 lasts exactly as long as it should. 14.4 over an hour,"
-            " and 6 over six, wake somebody.",
+            " and 6 over six, wake somebody. error and slow are what the service sees, unserved and late what its callers do.",
             "none",
-            tuple(burning(objective, window) for objective in (AVAILABILITY, LATENCY) for window in ("1h", "6h")),
+            tuple(burning(objective, window) for objective in OBJECTIVES_SHOWN for window in ("1h", "6h")),
             width=12,
             thresholds=GOOD_LOW,
         ),
@@ -138,9 +139,14 @@ TRAFFIC = Row(
         graph("Time in the queue", "Until the first slot.", "s", quantiles(s.QUEUE_WAIT, 0.5, 0.99)),
         graph(
             "Waiting",
-            "Requests that wait for a slot, and how many may; beyond it they are refused with a 503.",
+            "Requests that wait for a slot, and how many may where each takes one; and those that Knative holds back in front of"
+            " the replicas, because none has room or none is there.",
             "none",
-            {"waiting": total(s.QUEUE_DEPTH, "job"), "may wait": total(s.QUEUE_LIMIT, "job")},
+            {
+                "waiting": total(s.QUEUE_DEPTH, "job"),
+                "may wait": total(s.QUEUE_LIMIT, "job"),
+                "held back": f"sum({s.QUEUED}{{{s.WAITING}}})",
+            },
         ),
         graph(
             "Time of a step",
@@ -226,7 +232,7 @@ ENGINE = Row(
         ),
     ),
 )
-DELIVERIES = f"sum by (http_response_status_code) (rate({s.DISPATCH}_count{{{s.OURS}}}[$__rate_interval]))"
+DELIVERIES = f"sum by (http_response_status_code) (rate({s.DISPATCH}_count{{{s.BROKER}}}[$__rate_interval]))"
 EVENTS = Row(
     "Events",
     (
@@ -256,12 +262,13 @@ EVENTS = Row(
         ),
         stacked(
             "Deliveries by the broker",
-            "What the service answered to the broker, by status.",
+            "Whatever the broker sends on, by the answer's status: to the service, its replies, dead letters.",
             "ops",
             {"{{http_response_status_code}}": DELIVERIES},
         ),
     ),
 )
+CALLERS = f"sum by (http_response_status_code) (rate({s.HTTP_SERVER}_count{{{s.CALLERS}}}[$__rate_interval]))"
 REVISIONS = Row(
     "Revisions and replicas",
     (
@@ -287,10 +294,16 @@ REVISIONS = Row(
             "Requests by revision", "How traffic is split.", "reqps", {"{{revision}}": rate(s.REQUESTS, "revision")}
         ),
         stacked(
-            "Seen by queue-proxy",
-            "What left the pod, by status: it counts what the service never saw.",
+            "Seen by callers",
+            "What the activator answered, by status: with what Knative refused or cut off, which the service never saw.",
             "reqps",
-            {"{{http_response_status_code}}": rate(f"{s.INVOCATION}_count", "http_response_status_code")},
+            {"{{http_response_status_code}}": CALLERS},
+        ),
+        stacked(
+            "Seen by queue-proxy",
+            "What left the pods, by status.",
+            "reqps",
+            {"{{http_response_status_code}}": rate(f"{s.HTTP_SERVER}_count", "http_response_status_code")},
         ),
         graph(
             "Uptime",

@@ -151,7 +151,7 @@ def write_configuration(directory: Path, services: list[str], sink: str, stand_i
 
     def scrape(job: str, address: str, **labels: str) -> dict[str, Any]:
         target = address.removeprefix("http://")
-        own = {"job": job, "namespace": NAMESPACE, "endpoint": "user-port", **labels}
+        own = {"job": job, "namespace": NAMESPACE, "endpoint": "user-port", "instance": labels["pod"], **labels}
         return {
             "job_name": f"{job}-{target}",
             "static_configs": [{"targets": [target], "labels": own}],

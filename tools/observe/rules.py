@@ -1,114 +1,11 @@
-"""Prometheus rules: objectives, how fast their budgets burn, and what else somebody should be woken for.
-
-Windows and factors of the burn rates: The Site Reliability Workbook, chapter 5, "Multiwindow, Multi-Burn-Rate Alerts".
-No rule fires when no pod exists, and a ratio without requests is no sample: not a number, it would spoil a day's average.
-"""
-
-from dataclasses import dataclass
-from typing import Any
+"""Prometheus rules: objectives, how fast their budgets burn, and what else somebody should be woken for."""
 
 from tools.observe import series as s
+from tools.observe.cluster import cluster_alerts
+from tools.observe.objectives import OBJECTIVES, Rule, alert, as_ours, burn_alerts, ratios
 
-WINDOWS = ("5m", "30m", "1h", "2h", "6h", "1d", "3d")
-# (long window, short window, factor of the budget, severity, how long it must hold)
-BURNS = (
-    ("1h", "5m", 14.4, "critical", "2m"),
-    ("6h", "30m", 6.0, "critical", "15m"),
-    ("1d", "2h", 3.0, "warning", "1h"),
-    ("3d", "6h", 1.0, "warning", "3h"),
-)
-ENOUGH_BAD = 5  # one failure among three requests at night burns a budget too, and wakes nobody
 ENOUGH_ANSWERS = 20
-RUNBOOK = "docs/runbook.md"
-
-Rule = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Objective:
-    """A service level: the ratio that is bad, and how much of it is allowed."""
-
-    name: str  # in recorded names
-    alert: str
-    target: float
-    bad: str  # rate() of what is bad, over the window {w}
-    all: str
-    words: str
-
-
-def rate(selector: str, window: str = "{w}") -> str:
-    return f"sum by (job) (rate({selector}[{window}]))"
-
-
-AVAILABILITY = Objective(
-    name="error",
-    alert="AgentReasoningErrors",
-    target=s.AVAILABILITY_TARGET,
-    bad=rate(f"{s.REQUESTS}{{{s.JOB}, {s.BAD}}}"),
-    all=rate(f"{s.REQUESTS}{{{s.JOB}, {s.VALID}}}"),
-    words="of the requests that the callers got right fail",
-)
-LATENCY = Objective(
-    name="slow",
-    alert="AgentReasoningSlow",
-    target=s.LATENCY_TARGET,
-    bad=(
-        f"({rate(f'{s.DURATION}_count{{{s.JOB}}}')}"
-        f' - {rate(f"""{s.DURATION}_bucket{{{s.JOB}, le="{s.OBJECTIVE_SECONDS}"}}""")})'
-    ),
-    all=rate(f"{s.DURATION}_count{{{s.JOB}}}"),
-    words=f"of the answers take longer than {s.OBJECTIVE_SECONDS:g} s",
-)
-OBJECTIVES = (AVAILABILITY, LATENCY)
-
-
-def recorded(objective: Objective, window: str) -> str:
-    return f"job:agent_reasoning_{objective.name}_ratio:rate{window}"
-
-
-def ratios(objective: Objective) -> list[Rule]:
-    return [
-        {
-            "record": recorded(objective, window),
-            "expr": f"{objective.bad} / ({objective.all} > 0)".replace("{w}", window),
-        }
-        for window in WINDOWS
-    ]
-
-
-def seconds(window: str) -> int:
-    return int(window[:-1]) * {"m": 60, "h": 3600, "d": 86400}[window[-1]]
-
-
-def burn_alerts(objective: Objective) -> list[Rule]:
-    alerts = []
-    for long, short, factor, severity, hold in BURNS:
-        limit = round(factor * (1 - objective.target), 4)
-        # In requests, not per second: what a rate over the window adds up to.
-        enough = f"{objective.bad.replace('{w}', long)} * {seconds(long)} >= {ENOUGH_BAD}"
-        alerts.append(
-            alert(
-                objective.alert,
-                f"{recorded(objective, long)} > {limit} and {recorded(objective, short)} > {limit} and {enough}",
-                hold,
-                severity,
-                f"{{{{ $value | humanizePercentage }}}} {objective.words} ({long}; {1 - objective.target:.1%} may)",
-                window=long,
-            )
-        )
-    return alerts
-
-
-def alert(name: str, expr: str, hold: str, severity: str, summary: str, **labels: str) -> Rule:
-    return {
-        "alert": name,
-        "expr": expr,
-        "for": hold,
-        "labels": {"severity": severity, "service": "agent-reasoning", **labels},
-        "annotations": {"summary": summary, "runbook_url": f"{RUNBOOK}#{name.lower()}"},
-    }
-
-
+MOST_UNVERIFIED = 0.5  # however long it has been so
 UNVERIFIED = "job_task_type:agent_reasoning_unverified_ratio:rate30m"
 MEAN_CONFIDENCE = "job_task_type:agent_reasoning_confidence_mean:rate1h"
 
@@ -117,8 +14,14 @@ def by_type(selector: str, window: str) -> str:
     return f"sum by (job, task_type) (rate({selector}[{window}]))"
 
 
+def before(recorded: str, hours: int) -> str:
+    """The mean of the week before today: with only the day before, what is wrong for a day would be what is usual. In the
+    first days, of what there is."""
+    return f"(avg_over_time({recorded}[1w] offset 1d) or avg_over_time({recorded}[1d] offset {hours}h))"
+
+
 def quality() -> list[Rule]:
-    """What answers are worth, by the kind of task; alerts compare it with the day before."""
+    """What answers are worth, by the kind of task; alerts compare it with what was usual."""
     answers = by_type(f"{s.VERIFIED}{{{s.JOB}}}", "30m")
     total, number = (by_type(f"{s.CONFIDENCE}_{part}{{{s.JOB}}}", "1h") for part in ("sum", "count"))
     return [
@@ -135,24 +38,28 @@ def quality_alerts() -> list[Rule]:
     return [
         alert(
             "AgentReasoningUnverified",
-            f"{UNVERIFIED} > 0.1 + avg_over_time({UNVERIFIED}[1d] offset 1h) and {count}",
+            f"({UNVERIFIED} > 0.1 + {before(UNVERIFIED, 1)} or {UNVERIFIED} > {MOST_UNVERIFIED}) and {count}",
             "15m",
             "warning",
-            "{{ $value | humanizePercentage }} of {{ $labels.task_type }} answers do not verify, a tenth more than a day ago",
+            "{{ $value | humanizePercentage }} of {{ $labels.task_type }} answers do not verify: most, or a tenth more than usual",
         ),
         alert(
             "AgentReasoningConfidenceDrift",
-            f"abs({MEAN_CONFIDENCE} - avg_over_time({MEAN_CONFIDENCE}[1d] offset 2h)) > 0.15 and {count}",
+            f"abs({MEAN_CONFIDENCE} - {before(MEAN_CONFIDENCE, 2)}) > 0.15 and {count}",
             "30m",
             "warning",
-            "The mean confidence of {{ $labels.task_type }} answers is {{ $value | humanize }} from where it was the day before",
+            "The mean confidence of {{ $labels.task_type }} answers is {{ $value | humanize }} from what is usual",
         ),
     ]
 
 
 def engine_alerts() -> list[Rule]:
-    work = f'sum by (job, pod) ({s.SLOTS}{{{s.JOB}, state="used"}}) > 0 or sum by (job, pod) ({s.QUEUE_DEPTH}{{{s.JOB}}}) > 0'
-    ticks = f"sum by (job, pod) (rate({s.STEP_SECONDS}_count{{{s.JOB}}}[2m])) > 0"
+    # By task: one model's steps must not hide that another's have ended. Who waits without a slot is not told by task.
+    work = f'sum by (job, pod, task) ({s.SLOTS}{{{s.JOB}, state="used"}}) > 0'
+    ticks = f"rate({s.STEP_SECONDS}_count{{{s.JOB}}}[2m])"
+    stalled = f"({work} unless on (job, pod, task) sum by (job, pod, task) ({ticks}) > 0)"
+    waiting = f"sum by (job, pod) ({s.QUEUE_DEPTH}{{{s.JOB}}}) > 0"
+    standing = f"({waiting} unless on (job, pod) sum by (job, pod) ({ticks}) > 0)"
     refused = f'sum by (job) (rate({s.REQUESTS}{{{s.JOB}, status="overloaded"}}[5m]))'
     return [
         alert(
@@ -163,31 +70,25 @@ def engine_alerts() -> list[Rule]:
             "{{ $labels.pod }} has not answered Prometheus for 5 minutes",
         ),
         alert(
-            "AgentReasoningRestarts",
-            f"max by (job, pod) (changes({s.STARTED}{{{s.JOB}}}[30m])) >= 3",
-            "0m",
-            "critical",
-            "{{ $labels.pod }} has restarted {{ $value }} times in half an hour",
-        ),
-        alert(
             "AgentReasoningQueueSaturated",
-            f"sum by (job) ({s.QUEUE_DEPTH}{{{s.JOB}}}) / sum by (job) ({s.QUEUE_LIMIT}{{{s.JOB}}}) > 0.8 or {refused} > 0.1",
+            f"sum by (job) ({s.QUEUE_DEPTH}{{{s.JOB}}}) / sum by (job) ({s.QUEUE_LIMIT}{{{s.JOB}}}) > 0.8 or {refused} > 0.1"
+            f" or {as_ours(f'sum({s.QUEUED}{{{s.WAITING}}}) > 0')}",
             "5m",
             "warning",
-            "The queues are full, or requests are refused because they were, for 5 minutes",
+            "The queues are full, or requests are refused or held back by Knative because they were, for 5 minutes",
         ),
         alert(
             "AgentReasoningEngineStalled",
-            f"({work}) unless on (job, pod) ({ticks})",
+            f"{stalled} or {standing}",
             "2m",
             "critical",
-            "{{ $labels.pod }} has work and takes no step",
+            "{{ $labels.pod }} has work and takes no step{{ with $labels.task }} for {{ . }}{{ end }}",
         ),
         alert(
             "AgentReasoningGpuMissing",
             # Not a number: the models are on a GPU that no longer answers. Pending: no node has one to give.
             f"max by (job, pod) ({s.GPU_UTILIZATION}{{{s.JOB}}} != {s.GPU_UTILIZATION}{{{s.JOB}}})"
-            f' or max by (namespace, pod) ({s.POD_PHASE}{{{s.OURS}, pod=~"agent-reasoning-.*", phase="Pending"}} == 1'
+            f' or max by (namespace, pod) ({s.POD_PHASE}{{{s.PODS}, phase="Pending"}} == 1'
             f' and on (namespace, pod) {s.POD_REQUESTS}{{{s.OURS}, resource="nvidia_com_gpu"}} > 0)',
             "10m",
             "critical",
@@ -197,6 +98,7 @@ def engine_alerts() -> list[Rule]:
 
 
 def event_alerts() -> list[Rule]:
+    letters = f"{s.DEAD_LETTERS_TOTAL}{{{s.SINK_JOB}}}"
     published = f"sum by (job) (rate({s.EVENTS_PUBLISHED}{{{s.JOB}}}[10m]))"
     failed = f'sum by (job) (rate({s.EVENTS_PUBLISHED}{{{s.JOB}, outcome!="{s.PUBLISHED_WELL}"}}[10m]))'
     return [
@@ -209,7 +111,8 @@ def event_alerts() -> list[Rule]:
         ),
         alert(
             "AgentReasoningDeadLetters",
-            f"sum by (job) (increase({s.DEAD_LETTERS_TOTAL}{{{s.SINK_JOB}}}[15m])) > 0",
+            # Or a sink that was started for the event: its first count is no increase.
+            f"sum by (job) (increase({letters}[15m])) > 0 or sum by (job) ({letters} unless {letters} offset 15m) > 0",
             "0m",
             "warning",
             "{{ $value | humanize }} events could not be delivered in 15 minutes",
@@ -223,6 +126,7 @@ def groups() -> list[Rule]:
         {"name": "agent-reasoning-quality", "interval": "1m", "rules": [*quality(), *quality_alerts()]},
         {"name": "agent-reasoning-burn", "interval": "30s", "rules": [r for o in OBJECTIVES for r in burn_alerts(o)]},
         {"name": "agent-reasoning-engine", "interval": "30s", "rules": engine_alerts()},
+        {"name": "agent-reasoning-cluster", "interval": "30s", "rules": cluster_alerts()},
         {"name": "agent-reasoning-events", "interval": "30s", "rules": event_alerts()},
     ]
 

@@ -34,17 +34,35 @@ PUBLISHED_WELL = "delivered"  # the `outcome` of a publication that a broker too
 # The dead-letter sink's (api/dead_letters.py).
 DEAD_LETTERS_TOTAL = "agent_reasoning_dead_letters_total"
 
-# Knative's queue-proxy, autoscaler and broker, and kube-state-metrics: others' names.
-INVOCATION = "kn_serving_invocation_duration_seconds"
+# Others' names. Knative's activator and queue-proxy: OpenTelemetry's for HTTP servers, outside of whatever makes a request
+# wait or refuses it (kn_serving_invocation_duration_seconds is inside, and sees only what the service answered).
+HTTP_SERVER = "http_server_request_duration_seconds"
+QUEUED = "kn_revision_request_queued"
 PODS_DESIRED = "kn_revision_pods_desired"
 CONCURRENCY = "kn_revision_concurrency_stable"
 DISPATCH = "kn_eventing_dispatch_duration_seconds"
+# kube-state-metrics'.
 POD_PHASE = "kube_pod_status_phase"
 POD_REQUESTS = "kube_pod_container_resource_requests"
+POD_WAITING = "kube_pod_container_status_waiting_reason"
+POD_RESTARTS = "kube_pod_container_status_restarts_total"
+REPLICAS_WANTED = "kube_deployment_spec_replicas"
+REPLICAS_AVAILABLE = "kube_deployment_status_replicas_available"
 
 JOB = f'job="{SERVICE}"'
 SINK_JOB = f'job="{DEAD_LETTERS}"'
 OURS = f'namespace="{NAMESPACE}"'
+PODS = f'{OURS}, pod=~"{SERVICE}-.*"'  # the dead-letter sink's, too
+# The activator's page has a job of its own; queue-proxies' are scraped under ours.
+CALLERS = f'job!="{SERVICE}", k8s_namespace_name="{NAMESPACE}", kn_service_name="{SERVICE}"'
+WAITING = f'k8s_namespace_name="{NAMESPACE}", kn_revision_name=~"{SERVICE}-[0-9]+"'
+BROKER = f'kn_broker_namespace="{NAMESPACE}", kn_broker_name="{SERVICE}"'
+
+
+def deployments(service: str) -> str:
+    """Knative makes one for each revision: `SERVICE-00001-deployment`. What is scaled to zero is one that wants none."""
+    return f'{OURS}, deployment=~"{service}-[0-9]+-deployment"'
+
 
 # Latency: the share within the objective. Availability: of the requests that were not the caller's own mistake.
 OBJECTIVE_SECONDS = LATENCY_OBJECTIVE_SECONDS

@@ -9,10 +9,12 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
-from tools.contract import NAMESPACE, SERVICE
+from tools.contract import DEAD_LETTERS, NAMESPACE, SERVICE
 from tools.observe import series as s
 
 REVISIONS = (f"{SERVICE}-00001", f"{SERVICE}-00002")
+ACTIVATOR = {"job": "activator", "k8s_namespace_name": NAMESPACE, "kn_service_name": SERVICE}
+BROKER = {"kn_broker_namespace": NAMESPACE, "kn_broker_name": SERVICE}
 
 
 class StandInExporter:
@@ -58,15 +60,28 @@ def text(seconds: float) -> str:
         # Ours, where there is a GPU.
         gauge(s.GPU_MEMORY, 1.2e9 + 2e8 * swing, state="used"),
         gauge(s.GPU_MEMORY, 22.8e9 - 2e8 * swing, state="free"),
-        # queue-proxy (knative/serving pkg/queue), and the broker's filter (knative/eventing pkg/broker/filter).
-        counter(f"{s.INVOCATION}_count", 20 * seconds, http_response_status_code="200"),
-        counter(f"{s.INVOCATION}_count", 0.5 * seconds, http_response_status_code="503"),
-        counter(f"{s.DISPATCH}_count", 6 * seconds, http_response_status_code="200", namespace=NAMESPACE),
-        counter(f"{s.DISPATCH}_count", 0.2 * seconds, http_response_status_code="503", namespace=NAMESPACE),
+        # queue-proxy and the activator (otelhttp: knative/serving pkg/queue/sharedmain/handlers.go; docs, "Serving metrics").
+        # Theirs are apart from ours by their job, which a rehearsal's page gives itself.
+        counter(f"{s.HTTP_SERVER}_count", 20 * seconds, http_response_status_code="200"),
+        counter(f"{s.HTTP_SERVER}_count", 0.5 * seconds, http_response_status_code="503"),
+        counter(f"{s.HTTP_SERVER}_count", 20 * seconds, **ACTIVATOR, http_response_status_code="200"),
+        counter(f"{s.HTTP_SERVER}_bucket", 19.8 * seconds, **ACTIVATOR, http_response_status_code="200", le="1"),
+        counter(f"{s.HTTP_SERVER}_count", 0.05 * seconds, **ACTIVATOR, http_response_status_code="503"),
+        # The broker's filter (knative/eventing pkg/broker/filter, pkg/observability/labels.go).
+        counter(f"{s.DISPATCH}_count", 6 * seconds, http_response_status_code="200", **BROKER),
+        counter(f"{s.DISPATCH}_count", 0.2 * seconds, http_response_status_code="503", **BROKER),
+    ]
+    deployments = (*(f"{revision}-deployment" for revision in REVISIONS), f"{DEAD_LETTERS}-00001-deployment")
+    lines += [  # kube-state-metrics (docs/metrics/workload/deployment-metrics.md)
+        gauge(name, 1, namespace=NAMESPACE, deployment=deployment)
+        for deployment in deployments
+        for name in (s.REPLICAS_WANTED, s.REPLICAS_AVAILABLE)
     ]
     for place, revision in enumerate(REVISIONS):  # the autoscaler (knative/serving pkg/autoscaler/scaling/metrics.go)
         labels = {"kn_service_name": SERVICE, "kn_revision_name": revision, "k8s_namespace_name": NAMESPACE}
         lines.append(gauge(s.PODS_DESIRED, 1 + place * round(swing), **labels))
+        waits = {"kn_revision_name": revision, "k8s_namespace_name": NAMESPACE}  # pkg/activator/handler
+        lines.append(gauge(s.QUEUED, round(3 * swing), **waits))
         lines.append(gauge(s.CONCURRENCY, 2 + 5 * swing * (place + 1) / 2, **labels))
     return "".join(lines)
 

@@ -17,16 +17,16 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
     """Raises BodyTooLarge as soon as it is known, before the rest is read."""
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > max_bytes:
-        raise _too_large(max_bytes)
+        raise too_large(max_bytes)
     body = bytearray()
     try:
         async with asyncio.timeout(READ_SECONDS):
             async for chunk in request.stream():
                 body += chunk
                 if len(body) > max_bytes:
-                    raise _too_large(max_bytes)
+                    raise too_large(max_bytes)
     except TimeoutError:
-        raise BodyTooSlow(f"The body did not arrive within {READ_SECONDS:.0f} seconds.") from None
+        raise too_slow() from None
     except ClientDisconnect:
         raise BodyTooSlow("The body ended before all of it had arrived.") from None  # it may come whole the next time
     return bytes(body)
@@ -56,10 +56,14 @@ def parse_json(body: bytes) -> Any:
     return data
 
 
-def _too_large(max_bytes: int) -> BodyTooLarge:
+def too_large(max_bytes: int) -> BodyTooLarge:
     return BodyTooLarge(
         f"The body is larger than {max_bytes} bytes, which is the most that is read.", max_bytes=max_bytes
     )
+
+
+def too_slow() -> BodyTooSlow:
+    return BodyTooSlow(f"The body did not arrive within {READ_SECONDS:.0f} seconds.")
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -6,10 +6,10 @@ import uuid
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from agent_reasoning.api.problems import render
+from agent_reasoning.api.faces import rendered
 
 HEADER = "x-request-id"
 ACCEPTABLE = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -51,7 +51,7 @@ class RequestIdentity:
             except Exception as error:  # ours to log, once, and never the client's to read
                 log.exception("http.unexpected", path=scope["path"])
                 if not started:
-                    await render(error, request_id)(scope, receive, send_with_id)
+                    await rendered(scope["path"], error, request_id)(scope, receive, send_with_id)
             finally:
                 write = log.debug if scope["path"] in QUIET else log.info
                 milliseconds = round((time.perf_counter() - begun) * 1000, 3)
@@ -60,11 +60,11 @@ class RequestIdentity:
                 )
 
 
-def client_of(request: Request, trusted_hops: int) -> str:
-    """The client that rate limits count: the X-Forwarded-For entry `trusted_hops` from the right, which the outermost
+def address_of(connection: HTTPConnection, trusted_hops: int) -> str:
+    """Where a request comes from: the X-Forwarded-For entry `trusted_hops` from the right, which the outermost
     trusted proxy wrote (whatever stands left of it is the caller's own claim), else the peer."""
-    peer = request.client.host if request.client else "unknown"
+    peer = connection.client.host if connection.client else "unknown"
     if trusted_hops == 0:
         return peer
-    entries = [entry.strip() for line in request.headers.getlist("x-forwarded-for") for entry in line.split(",")]
+    entries = [entry.strip() for line in connection.headers.getlist("x-forwarded-for") for entry in line.split(",")]
     return entries[-trusted_hops] if len(entries) >= trusted_hops else peer

@@ -19,7 +19,7 @@ from agent_reasoning.client.receiver import Receiver, receiving
 from agent_reasoning.client.replies import parsed, refusal, streamed, unexpected
 from agent_reasoning.client.requests import Options, request_body, to_json
 from agent_reasoning.client.retries import Retry, may_succeed_later, persist, timed_out, unreachable
-from agent_reasoning.client.settings import checked_url, read_settings, shown_url
+from agent_reasoning.client.settings import authorization, checked_url, read_settings, shown_url
 from agent_reasoning.schemas import Health, ModelSummary, ReasonResponse, StreamedStep, TaskDetail, TaskSummary
 
 CONNECT_SECONDS = 5.0
@@ -40,7 +40,8 @@ class AsyncReasoningClient:
     """Asks an agent-reasoning service, by HTTP or by events.
 
     base_url: default REASONING_SERVICE_URL. timeout: seconds for a whole call, with all its tries; of publish_and_wait
-    with the wait for the answer. headers: sent to the service with every request. broker_url: default
+    with the wait for the answer. headers: sent to the service with every request. api_key: default
+    REASONING_API_KEY; sent to the service, and to nobody else. broker_url: default
     KNATIVE_BROKER_URL, else K_SINK. source: the CloudEvents `source` of what is published. use_events: default
     REASONING_USE_EVENTS; `reason` then publishes and awaits the answer, and calls no HTTP.
 
@@ -54,6 +55,7 @@ class AsyncReasoningClient:
         timeout: float = TIMEOUT_SECONDS,
         retry: Retry | None = None,
         headers: Mapping[str, str] | None = None,
+        api_key: str | None = None,
         broker_url: str | None = None,
         source: str = "/agent-client",
         use_events: bool | None = None,
@@ -69,7 +71,10 @@ class AsyncReasoningClient:
         self._publisher = Publisher(settings, broker_url, self._retry)
         self._receiver: Receiver | None = None
         # No timeout but for connecting: the deadline of the call bounds everything else.
-        self._http = httpx2.AsyncClient(headers=headers, timeout=httpx2.Timeout(None, connect=CONNECT_SECONDS))
+        key = settings.reasoning_api_key
+        sent = httpx2.Headers(authorization(api_key or (key.get_secret_value() if key else None)))
+        sent.update(headers)
+        self._http = httpx2.AsyncClient(headers=sent, timeout=httpx2.Timeout(None, connect=CONNECT_SECONDS))
 
     async def __aenter__(self) -> Self:
         return self

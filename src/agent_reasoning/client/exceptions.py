@@ -4,8 +4,8 @@ ReasoningError (agent_reasoning.errors)
 ├── ServiceError              the service said no: `code`, `status`, `request_id`, `retry_after`, `fields`
 │   ├── InvalidRequest, MalformedBody, BodyTooLarge, BodyTooSlow, MalformedEvent, UnsupportedFormat, UnknownTask,
 │   │   UnmappableContext, AmbiguousContext, InvalidContext, NotVerified, ResultTooLarge, RateLimited, Overloaded, NotReady,
-│   │   ModelMissing, DeadlineExceeded, EngineFailed:
-│   │                         each also the class of that name in agent_reasoning.errors
+│   │   ModelMissing, DeadlineExceeded, EngineFailed, Unauthenticated, UnknownFunction, FunctionExists, InvalidFunction,
+│   │   FunctionFailed:         each also the class of that name in agent_reasoning.errors
 │   ├── InternalError         the service failed in a way that it does not explain
 │   ├── NotFound              there is no such thing at the service
 │   └── UnexpectedReply       a proxy answered in its place, or a service that this client does not know
@@ -105,6 +105,26 @@ class EngineFailed(ServiceError, errors.EngineFailed):
     pass
 
 
+class Unauthenticated(ServiceError, errors.Unauthenticated):
+    pass
+
+
+class UnknownFunction(ServiceError, errors.UnknownFunction):
+    pass
+
+
+class FunctionExists(ServiceError, errors.FunctionExists):
+    pass
+
+
+class InvalidFunction(ServiceError, errors.InvalidFunction):
+    pass
+
+
+class FunctionFailed(ServiceError, errors.FunctionFailed):
+    pass
+
+
 class InternalError(ServiceError):
     code = "internal"
 
@@ -159,6 +179,7 @@ REFUSALS: dict[str, type[ServiceError]] = {
     for kind in (
         InvalidRequest, MalformedBody, BodyTooLarge, BodyTooSlow, MalformedEvent, UnsupportedFormat, UnknownTask,
         UnmappableContext, AmbiguousContext, InvalidContext, NotVerified, ResultTooLarge, RateLimited, Overloaded, NotReady,
-        ModelMissing, DeadlineExceeded, EngineFailed, InternalError, NotFound,
+        ModelMissing, DeadlineExceeded, EngineFailed, Unauthenticated, UnknownFunction, FunctionExists, InvalidFunction,
+        FunctionFailed, InternalError, NotFound,
     )
 }  # fmt: skip

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, TypedDict
 
 from agent_reasoning.client.exceptions import InvalidRequest
+from agent_reasoning.foreign import reduced
 from agent_reasoning.schemas import ReasonRequest, TaskType
 from agent_reasoning.validation import validate
 
@@ -24,11 +25,16 @@ class Options(TypedDict, total=False):
 
 
 def request_body(question: str, context: Mapping[str, Any] | None, options: Options) -> dict[str, Any]:
-    """The body of POST /reason and the data of a `requested` event: what was given, and no default.
+    """The body of POST /reason and the data of a `requested` event: what was given, and no default. What other tools
+    print is reduced to what is read of it, so that no secret in it is sent.
 
-    Raises InvalidRequest with each place that is wrong, or where `context` is no JSON.
+    Raises InvalidRequest with each place that is wrong.
     """
-    given = {"question": question, "context": dict(context or {}), **options}
+    try:
+        less = reduced(context or {}) if isinstance(context, Mapping | None) else context
+        given = {"question": question, "context": less, **options}
+    except RecursionError:
+        raise InvalidRequest("The context is nested too deeply.") from None
     validate(ReasonRequest, given, InvalidRequest, "request")
     return {name: value for name, value in given.items() if value is not None}
 

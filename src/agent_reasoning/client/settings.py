@@ -1,11 +1,12 @@
 """The client's environment, read when a client is made; arguments win over it."""
 
 import json
+import re
 import ssl
 from typing import Any, Literal
 
 import httpx2
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from agent_reasoning.client.exceptions import ClientMisconfigured
@@ -24,6 +25,9 @@ class ClientSettings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
     reasoning_service_url: str = Field(DEFAULT_URL, description="an http or https URL")
+    reasoning_api_key: SecretStr | None = Field(
+        None, description="the service's key for this client, if it asks for one"
+    )
     reasoning_use_events: bool = Field(False, description="true or false: reason() by events instead of HTTP")
     knative_broker_url: str | None = Field(None, description="where events are published")
     k_sink: str | None = Field(None, description="the same, set by a SinkBinding")
@@ -64,6 +68,17 @@ def checked_url(url: str, what: str) -> str:
     if parsed.scheme not in ("http", "https") or not parsed.host:
         raise ClientMisconfigured(f"{what} is {shown_url(url)!r}; it has to begin with http:// or https:// and a host.")
     return url.rstrip("/")
+
+
+def authorization(api_key: str | None) -> dict[str, str]:
+    """The header that carries a key. Raises ClientMisconfigured, which does not repeat it, where no header could."""
+    if not api_key:
+        return {}
+    if not re.fullmatch(r"[!-~]+", api_key):
+        raise ClientMisconfigured(
+            "The API key holds a character that a header cannot carry, such as a space or line end."
+        )
+    return {"authorization": f"Bearer {api_key}"}
 
 
 def shown_url(url: httpx2.URL | str) -> str:

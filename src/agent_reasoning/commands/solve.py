@@ -1,75 +1,45 @@
-"""`agent-reasoning solve`: the service's own use case, without the service."""
+"""`agent-reasoning solve`: a file's problem, solved here or by a service."""
 
-import asyncio
-import uuid
+import sys
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from agent_reasoning.api.body import parse_json
-from agent_reasoning.commands.loading import load
-from agent_reasoning.errors import InvalidRequest, MalformedBody
-from agent_reasoning.schemas import ReasonRequest, ReasonResponse
-from agent_reasoning.service.log import configure
-from agent_reasoning.service.reason import ReasoningService
-from agent_reasoning.tasks import builtin_tasks
-from agent_reasoning.validation import validate
+import click
+
+from agent_reasoning.commands.reading import as_request
+from agent_reasoning.schemas import ReasonResponse
 
 
-def solve(text: bytes, models: Path | None, device: str, options: dict[str, Any]) -> ReasonResponse:
-    """Raises the package's errors; options: `task`, `question`, `samples`, `max_steps`, `seed`."""
-    configure("warning", "console")
-    request = validate(ReasonRequest, as_request(text, options), InvalidRequest, "request")
-    registry = builtin_tasks()
-    service = ReasoningService(registry, load(models, device, registry))
-    service.start()
-    try:
-        return asyncio.run(service.reason(request, uuid.uuid4().hex))
-    finally:
-        service.stop()
+def solve(
+    file: BinaryIO, options: dict[str, Any], url: str | None, models: Path | None, device: str, *, watch: bool
+) -> ReasonResponse:
+    """`options`: fields of the request that outrank the file's, where they are not None. Raises the package's errors."""
+    if file.isatty():
+        click.echo("Type or paste a problem (JSON, YAML or text), then Ctrl-D.", err=True)
+    request = as_request(file.read(), options)
+    if watch:
+        from agent_reasoning.commands.watching import watching
 
-
-def as_request(text: bytes, options: dict[str, Any]) -> dict[str, Any]:
-    """A file's content as the body of a request: it may be one already, a context, or several YAML documents."""
-    data = read_documents(text)
-    if not isinstance(data, dict):
-        raise InvalidRequest("The input holds no problem: an object was expected, with a request or a context.")
-    whole = "question" in data and "context" in data
-    request = data if whole else {"question": "Solve this.", "context": data}
-    return request | {name: value for name, value in options.items() if value is not None}
-
-
-def read_documents(text: bytes) -> Any:
-    """JSON as the service reads it, or YAML; several documents become one object that lists them.
-
-    Raises InvalidRequest. A name that stands twice in an object is refused, as over HTTP: most readers silently keep
-    the last, and the answer would be to another question than the file's.
-    """
-    if not text.strip():
-        raise InvalidRequest("The input is empty.")
-    if text.lstrip()[:1] in (b"{", b"["):
-        try:
-            return parse_json(text)
-        except MalformedBody as error:
-            not_json = str(error).replace("The body", "The input")
+        watched: Any = watching(request)
     else:
-        not_json = "The input is not JSON."
-    import yaml  # a large import, for people's own files only
+        watched = nullcontext()
+    with watched as show:
+        if url:
+            from agent_reasoning.commands import remote
 
-    class UniqueLoader(yaml.SafeLoader):
-        pass
+            return remote.solve(url, request, show)
+        from agent_reasoning.commands import local
 
-    def mapping(loader: UniqueLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-        names = [key.value for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
-        twice = sorted({str(name) for name in names if names.count(name) > 1})
-        if twice:
-            raise InvalidRequest(f"An object names the same thing twice: {', '.join(twice[:12])}.")
-        loader.flatten_mapping(node)
-        return loader.construct_mapping(node, deep=True)
+        return local.solve(request, models, device, show)
 
-    UniqueLoader.add_constructor("tag:yaml.org,2002:map", mapping)
-    try:
-        documents = list(yaml.load_all(text, UniqueLoader))
-    except (yaml.YAMLError, RecursionError, UnicodeDecodeError, TypeError) as error:
-        raise InvalidRequest(f"{not_json} Nor is it YAML: {' '.join(str(error).split())}") from None
-    documents = [document for document in documents if document is not None]
-    return documents[0] if len(documents) == 1 else {"documents": documents}
+
+def print_response(response: ReasonResponse, *, as_json: bool) -> None:
+    """The answer on standard output; whether it is verified, beside it, where it does not get into a file."""
+    if as_json:
+        click.echo(response.model_dump_json(indent=1))
+        return
+    click.echo(response.answer)
+    sys.stdout.flush()  # before what is said of it
+    state = "verified" if response.verified else "NOT verified"
+    click.echo(f"({state}; {response.source}; {response.steps} steps; {response.duration_ms:.1f} ms)", err=True)

@@ -3,7 +3,8 @@
 Each step the network says which candidates it holds impossible, and they go; nothing else removes any, but a branch. Where
 it removes none, a cell is guessed. Where a cell has none left, the network believes that no answer is left, or the
 verifier has refused the only one, the branch is dead and another one is open. A wrong removal can lose the answer; when
-all branches are dead, the search begins again from the root, with noise: a deterministic network would repeat itself.
+all branches are dead, the search begins again from the root, with noise and more caution: a deterministic network would
+repeat itself.
 
 A job has one tree. Its lanes work on different branches; in a round they are dealt with lowest sample first, so that the
 tree follows from the request alone.
@@ -35,11 +36,15 @@ class Policy:
     """Steps in a row without a removal before a cell is guessed."""
     noise: float = 0.3
     """Standard deviation of the noise on z_H and z_L, in every tree but the first."""
+    caution: float = 0.3
+    """What both thresholds are multiplied by in each tree after the first: if all its branches were dead, one was wrong."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.remove_below < 1 or not 0 <= self.dead_below < 1 or self.patience < 1 or self.noise < 0:
+        thresholds = 0 < self.remove_below < 1 and 0 <= self.dead_below < 1 and 0 < self.caution <= 1
+        if not thresholds or self.patience < 1 or self.noise < 0:
             raise ValueError(
-                "a deduction policy needs 0 < remove_below < 1, 0 <= dead_below < 1, patience >= 1 and noise >= 0"
+                "a deduction policy needs 0 < remove_below < 1, 0 <= dead_below < 1, 0 < caution <= 1, patience >= 1"
+                " and noise >= 0"
             )
 
 
@@ -130,13 +135,14 @@ class Deduction:
     def follow(self, sample: int, opinion: Opinion) -> Narrowing:
         """The answer that this opinion implies was refused: narrow the lane's branch, guess, or give it up."""
         branch, policy = self.at[sample], self.policy
+        care = policy.caution**branch.tree
         several = branch.candidates.sum(1) > 1
-        going = branch.candidates & several[:, None] & (opinion.logits < _logit(policy.remove_below))
+        going = branch.candidates & several[:, None] & (opinion.logits < _logit(policy.remove_below * care))
         removed = int(going.sum())
         branch.candidates = branch.candidates & ~going
         left = branch.candidates.sum(1)
         undecided, depth = int((left > 1).sum()), branch.depth
-        if left.min() == 0 or undecided == 0 or opinion.alive_logit < _logit(policy.dead_below):
+        if left.min() == 0 or undecided == 0 or opinion.alive_logit < _logit(policy.dead_below * care):
             del self.at[sample]
             return Narrowing("dead_end", removed, undecided, depth, branch.tree)
         branch.quiet = 0 if removed else branch.quiet + 1

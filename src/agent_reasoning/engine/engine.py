@@ -74,10 +74,12 @@ class Engine:
         self._models = {model.task: ModelSlots(model, slots) for model in models}
         self._inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self.max_queue = max_queue
+        self.room = slots + max_queue
         self._observe = observe
         self._clock = clock
         self._entry = threading.Lock()
         self._waiting = 0  # jobs without a slot
+        self._unanswered = 0  # jobs, with a slot or without
         self._turns = Turns()
         self._admitting = False
         self._busy_since: float | None = None  # the last tick or verdict while there is work
@@ -131,14 +133,21 @@ class Engine:
                 raise NotReady("The engine is not running.")
             self.check_room()
             self._waiting += 1
+            self._unanswered += 1
             self._inbox.put(Arrived(job))
+        job.future.add_done_callback(self._answered)  # before any other callback: who hears of it may send the next
         job.future.add_done_callback(lambda future: self._inbox.put(Gone(job)) if future.cancelled() else None)
         return job.future
 
     def check_room(self) -> None:
-        """Raises Overloaded where `submit` would: before anything is spent on a request that will be refused."""
-        if self._waiting >= self.max_queue:
-            raise Overloaded(f"{self.max_queue} requests are waiting; try again shortly.")
+        """Raises Overloaded where `submit` would: before anything is spent on a request that will be refused.
+
+        There is always room for `slots` + `max_queue` jobs, though one with many samples takes slots from others, which
+        then wait, and though jobs that come at once wait for a moment each: who counts requests in front of the engine
+        (Knative's containerConcurrency) must be able to tell from their number alone that none will be refused.
+        """
+        if self._waiting >= self.max_queue and self._unanswered >= self.room:
+            raise Overloaded(f"{self._waiting} requests are waiting; try again shortly.")
 
     @property
     def waiting(self) -> int:
@@ -255,6 +264,10 @@ class Engine:
                     self._go_on(job)
         finally:
             self._admitting = False
+
+    def _answered(self, future: object) -> None:
+        with self._entry:
+            self._unanswered -= 1
 
     def _count_waiting(self, change: int) -> None:
         with self._entry:

@@ -46,6 +46,9 @@ def configure(level: str, form: str) -> None:
     root.setLevel(level.upper())
     for name in ("httpx2", "httpcore2"):  # they would log the sink's address at each publication, credentials and all
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("mcp").setLevel(
+        logging.WARNING
+    )  # it logs the end of a session with each request, where there are none
     for name in ("uvicorn", "uvicorn.error"):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [], True

@@ -1,7 +1,7 @@
 """What Prometheus scrapes. Label values come from closed sets: no caller can make a new series."""
 
 from functools import partial
-from typing import get_args
+from typing import Literal, get_args
 
 from prometheus_client import (
     CollectorRegistry,
@@ -32,6 +32,7 @@ STEPS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 SHARES = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 COMPLETED = "completed"
+Refusal = Literal["missing", "malformed", "unknown"]  # what is wrong with an API key
 OUR_FAULT = (  # the statuses that availability counts as failed; all others are the caller's doing
     errors.Overloaded.code,
     errors.NotReady.code,
@@ -100,6 +101,9 @@ class Metrics:
         self.publisher_depth = Gauge(
             f"{prefix}_publisher_queue_depth", "Results that have not reached the sink yet", registry=registry
         )
+        self.refused_keys = Counter(
+            f"{prefix}_unauthenticated", "Requests without a key that is let in, by why", ["reason"], registry=registry
+        )
         self.build = Info(f"{prefix}_build", "Version of the service", registry=registry)
         self.build.info({"version": __version__})
         self.model = Gauge(
@@ -110,8 +114,12 @@ class Metrics:
                 self.requests.labels(task_type, status)
             for verified in ("true", "false"):
                 self.verified.labels(task_type, verified)
+            for histogram in (self.duration, self.steps, self.confidence):
+                histogram.labels(task_type)
         for outcome in get_args(Outcome):
             self.publications.labels(outcome)
+        for reason in get_args(Refusal):
+            self.refused_keys.labels(reason)
         for found in ("kept", "running"):
             self.redeliveries.labels(found)
 
@@ -129,6 +137,8 @@ class Metrics:
         self.queue_depth.set_function(lambda: engine.waiting)
         self.queue_limit.set(engine.max_queue)
         for task in engine.slots():
+            for histogram in (self.queue_wait, self.step_seconds, self.batch):
+                histogram.labels(task)
             self.slots.labels(task, "used").set_function(partial(slots_in, engine, task, used=True))
             self.slots.labels(task, "free").set_function(partial(slots_in, engine, task, used=False))
 
@@ -146,6 +156,10 @@ class Metrics:
         self.source.labels(response.task, response.source).inc()
         self.halted.labels(response.task, response.halted_by).inc()
         self.queue_wait.labels(response.task).observe(waited_seconds)
+
+    def completed(self, task_type: str) -> None:
+        """A request that was answered without a model."""
+        self.requests.labels(task_type, COMPLETED).inc()
 
     def failed(self, task_type: str, code: str) -> None:
         self.requests.labels(task_type, code).inc()

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from agent_reasoning.errors import ConfigurationError
 from agent_reasoning.schemas import MAX_REFINEMENT_STEPS
+from agent_reasoning.service.keys import Keys, read_keys
 from agent_reasoning.service.sink import Sink, read_sink
 
 
@@ -52,7 +53,7 @@ class Settings(BaseSettings):
     workers: Annotated[int | None, BeforeValidator(_empty_is_unset)] = Field(
         None, ge=1, le=256, description="threads that step models; unset: one for each core of a CPU, two for a GPU"
     )
-    max_queue: PositiveInt = Field(256, description="requests that may wait; one more is a 503")
+    max_queue: PositiveInt = Field(256, description="requests that may wait while SLOTS are at work; one more is a 503")
     max_body_bytes: PositiveInt = Field(1_048_576, description="the largest request body")
     rate_limit: str = Field(
         "600/minute", pattern=r"^(off|[1-9]\d{0,8}/(second|minute|hour))$", description="requests of one client, or off"
@@ -60,6 +61,22 @@ class Settings(BaseSettings):
     trusted_hops: int = Field(
         0, ge=0, le=16, description="proxies that append to X-Forwarded-For; 0: the peer is the client"
     )
+    # Not in the log of settings: what is hashed may still be looked for.
+    api_keys: str | None = Field(None, exclude=True, description="lines name:sha256, or separated by commas")
+    api_keys_file: Path | None = Field(None, description="a file of such lines, as a Secret is mounted")
+    events_need_key: bool = Field(False, description="true: deliveries of events need an API key, too")
+    cors_origins: str = Field(
+        "",
+        pattern=r"^(\*|https?://[^\s,/]+(\s*,\s*https?://[^\s,/]+)*)?$",
+        description="origins whose pages may ask, such as https://a.example,https://b.example, or *; empty: none",
+    )
+    functions_enabled: bool = Field(False, description="true: /v1/functions is there, for who has an API key")
+    functions_without_keys: bool = Field(
+        False, description="true: functions may be enabled though no API key is configured; for one's own machine"
+    )
+    function_timeout_seconds: float = Field(2.0, ge=0.1, le=30, description="of a function's own running time")
+    function_memory_bytes: int = Field(33_554_432, ge=8_388_608, description="of one call, at least 8 MiB")
+    function_workers: int = Field(2, ge=1, le=64, description="functions that run at the same time")
     emit_events: bool = Field(True, description="false: no result is ever sent as an event")
     events_mode: Literal["reply", "publish"] = Field(
         "reply", description="an event's result is the reply to its delivery, or is published to the sink"
@@ -79,6 +96,14 @@ class Settings(BaseSettings):
     publish_retry_seconds: PositiveFloat = Field(
         300.0, allow_inf_nan=False, description="how long one result is tried before it is given up"
     )
+    mcp_enabled: bool = Field(True, description="false: no /mcp, and its SDK is not loaded")
+    mcp_allowed_hosts: str | None = Field(
+        None, description="names that /mcp may be called by, with commas between, as *.example.com; *: any"
+    )
+    mcp_allowed_origins: str | None = Field(
+        None, description="origins of web pages that may call /mcp, as https://chat.example.com, with commas between"
+    )
+    k_service: str | None = Field(None, description="set by Knative: the Service's name")
     shutdown_seconds: PositiveFloat | None = Field(
         None,
         allow_inf_nan=False,
@@ -90,6 +115,23 @@ class Settings(BaseSettings):
     @property
     def ending_seconds(self) -> float:
         return self.shutdown_seconds or self.request_timeout_seconds + 10
+
+    def keys(self) -> Keys:
+        """Raises ConfigurationError where they cannot be read, or are missing though functions or events need them."""
+        keys = read_keys(self.api_keys, self.api_keys_file)
+        if self.functions_enabled and not keys and not self.functions_without_keys:
+            raise ConfigurationError(
+                "FUNCTIONS_ENABLED needs an API key, since whoever reaches the service could register code: set"
+                " API_KEYS_FILE (`agent-reasoning keys new NAME` makes a key), or FUNCTIONS_WITHOUT_KEYS=true on a machine"
+                " that nobody else reaches."
+            )
+        if self.events_need_key and not keys:
+            raise ConfigurationError("EVENTS_NEED_KEY=true needs API_KEYS or API_KEYS_FILE.")
+        return keys
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        return tuple(origin.strip() for origin in self.cors_origins.split(",") if origin.strip())
 
     def sink(self) -> Sink | None:
         """Raises ConfigurationError where it cannot be used, or is missing though results are to be published there."""

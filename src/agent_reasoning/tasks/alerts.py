@@ -7,17 +7,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from agent_reasoning.errors import InvalidContext
+from agent_reasoning.foreign.alerts import SERVICE_LABELS, WRAPPERS
 from agent_reasoning.tasks.naming import Name, shorten
 from agent_reasoning.validation import validate
 
 MAX_ALERTS = 10_000
-
-SERVICE_LABELS = (
-    "service", "service_name", "destination_service_name", "destination_service", "destination_workload", "app",
-    "app_kubernetes_io_name", "app_kubernetes_io_instance", "workload", "deployment", "statefulset", "daemonset", "job_name",
-    "job", "container", "name",
-)  # fmt: skip
-"""Where an alert says what it is about; the first whose value is a service of the graph counts."""
 
 
 class Alert(BaseModel):
@@ -57,7 +51,7 @@ def read_alerts(given: Any, names: Sequence[str], service_label: str | None = No
     """`given`: a list of names or of Alertmanager's alerts, or its webhook body. Resolved alerts, and those of severity
     none (Watchdog fires always), say nothing. Raises InvalidContext."""
     while isinstance(given, Mapping):  # a webhook body, or Prometheus' {"data": {"alerts": [...]}}
-        given = given.get("alerts", given.get("data"))
+        given = next((given[name] for name in WRAPPERS if name in given), None)
     if isinstance(given, list) and len(given) > MAX_ALERTS:
         raise InvalidContext(f"There are {len(given)} alerts; at most {MAX_ALERTS} are allowed.")
     number = {name: index for index, name in enumerate(names)}

@@ -75,6 +75,11 @@ class Task(Protocol[Instance]):
         """Whether a context has this task's shape. Looks at the shape only: contents are for `read`."""
         ...
 
+    def from_text(self, text: str) -> dict[str, Any] | None:
+        """The context that plain text stands for, as people write this task's problems down; None where it is no such text.
+        Raises InvalidContext where it can be nothing else and is broken. For the command line: over HTTP a context is JSON."""
+        return None
+
     def read(self, context: Mapping[str, Any], question: str = "") -> Instance:
         """`question` picks the objective, where there are several. Raises InvalidContext, naming what is wrong and where."""
         ...
@@ -108,6 +113,11 @@ class Task(Protocol[Instance]):
     def baseline(self, instance: Instance) -> Solution | None:
         """What a simple polynomial heuristic answers; None where the task has none."""
         ...
+
+    def random_context(self, rng: np.random.Generator, size: int) -> dict[str, Any] | None:
+        """A random problem of `size` (in `info.size_unit`) that can be solved, in the task's own form, without an answer: for
+        trying the task out. It needs no exact solver, as `generate` may. None where the task has only its example."""
+        return None
 
     def generate(self, rng: np.random.Generator, size: int) -> "Labelled[Instance]":
         """A random instance with an exact answer; a pure function of `rng` and `size` (in `info.size_unit`)."""

@@ -13,7 +13,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from agent_reasoning.errors import InvalidContext
-from agent_reasoning.tasks.manifests import ordered_objects, read_manifests
+from agent_reasoning.foreign.ordered import ordered_objects
+from agent_reasoning.tasks.manifests import read_manifests
 from agent_reasoning.tasks.naming import NAMED_IN_MESSAGES, Name, shorten
 from agent_reasoning.tasks.schedule import Limits
 from agent_reasoning.validation import Model, validate

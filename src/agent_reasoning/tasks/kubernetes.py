@@ -9,10 +9,8 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from agent_reasoning.errors import InvalidContext
-from agent_reasoning.tasks.eligibility import EFFECTS, Node, Taint
-from agent_reasoning.tasks.inventory import MAX_NODES, MAX_WORKLOADS, Inventory, Workload
-from agent_reasoning.tasks.kubernetes_lists import Objects, ended
-from agent_reasoning.tasks.kubernetes_objects import (
+from agent_reasoning.foreign.kubernetes_lists import Objects, ended
+from agent_reasoning.foreign.kubernetes_objects import (
     CONTROLLERS,
     REVISION,
     Controller,
@@ -22,6 +20,8 @@ from agent_reasoning.tasks.kubernetes_objects import (
     PodHead,
     pruned,
 )
+from agent_reasoning.tasks.eligibility import EFFECTS, Node, Taint
+from agent_reasoning.tasks.inventory import MAX_NODES, MAX_WORKLOADS, Inventory, Workload
 from agent_reasoning.tasks.naming import shorten
 from agent_reasoning.tasks.pod_templates import Template, Templates
 from agent_reasoning.tasks.quantities import RESOURCES

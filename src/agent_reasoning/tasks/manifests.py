@@ -13,12 +13,19 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from agent_reasoning.errors import InvalidContext
+from agent_reasoning.foreign.compose import needs_alone
+from agent_reasoning.foreign.ordered import (
+    ARGO_HOOK,
+    FLUX_KINDS,
+    HELM_HOOK,
+    HOOK_WEIGHT,
+    SYNC_WAVE,
+    annotated,
+    ordered_objects,
+)
 from agent_reasoning.tasks.naming import Name
 from agent_reasoning.validation import validate
 
-FLUX_KINDS = ("Kustomization", "HelmRelease")
-SYNC_WAVE, ARGO_HOOK = "argocd.argoproj.io/sync-wave", "argocd.argoproj.io/hook"
-HELM_HOOK, HOOK_WEIGHT = "helm.sh/hook", "helm.sh/hook-weight"
 PHASES = ("PreSync", "Sync", "PostSync")
 # Hooks that run when something fails, is deleted, rolled back or tested are no part of a rollout.
 ARGO_PHASES = {phase: phase for phase in PHASES} | dict.fromkeys(("SyncFail", "Skip", "PreDelete", "PostDelete"))
@@ -104,7 +111,7 @@ def read_manifests(context: Mapping[str, Any], most: int, *, ordered: bool = Tru
             f"({SYNC_WAVE}, {ARGO_HOOK}, {HELM_HOOK})."
         )
     _count(objects, most, "objects")
-    in_waves = any(map(_annotated, objects))
+    in_waves = any(map(annotated, objects))
     if in_waves and not ordered:
         raise InvalidContext(
             "The order that Argo CD or Helm brings objects in does not say which of them fails without which: give `services`."
@@ -120,7 +127,9 @@ def _count(listed: Any, most: int, what: str) -> None:
 
 def _compose(context: Mapping[str, Any]) -> Pairs:
     """https://docs.docker.com/reference/compose-file/services/#depends_on, short and long form."""
-    services = validate(_Compose, context, InvalidContext, "context").services
+    services = context["services"]
+    read = {"services": needs_alone(services) if isinstance(services, Mapping) else services}
+    services = validate(_Compose, read, InvalidContext, "context").services
     pairs = []
     for name, service in services.items():
         needs = (service.depends_on if service else None) or []
@@ -129,37 +138,6 @@ def _compose(context: Mapping[str, Any]) -> Pairs:
             needs = [n for n, how in needs.items() if n in services or (how or {}).get("required") is not False]
         pairs.append((name, list(dict.fromkeys(needs))))
     return pairs
-
-
-def ordered_objects(context: Mapping[str, Any]) -> list[Any] | None:
-    """The Kubernetes objects of a context between which there is an order, or None if it holds none."""
-    if isinstance(context.get("documents"), list):
-        listed = [document for document in context["documents"] if document is not None]
-    elif isinstance(context.get("items"), list):
-        listed = list(context["items"])
-    else:
-        listed = [context]
-    objects: list[Any] = []
-    for item in listed:
-        nested = item.get("items") if isinstance(item, Mapping) else None
-        objects.extend(nested if isinstance(nested, list) else [item])
-    # Kustomize's own kustomization.yaml has the same kind as Flux's: it orders nothing.
-    objects = [item for item in objects if not _is_kustomizes_own(item)]
-    if not any(map(_annotated, objects)):  # then all of them count, and what is no object is refused
-        objects = [item for item in objects if isinstance(item, Mapping) and item.get("kind") in FLUX_KINDS]
-    return objects or None
-
-
-def _is_kustomizes_own(item: Any) -> bool:
-    return isinstance(item, Mapping) and str(item.get("apiVersion", "")).startswith("kustomize.config.k8s.io/")
-
-
-def _annotated(item: Any) -> bool:
-    metadata = item.get("metadata") if isinstance(item, Mapping) else None
-    annotations = metadata.get("annotations") if isinstance(metadata, Mapping) else None
-    return isinstance(annotations, Mapping) and any(
-        name in annotations for name in (SYNC_WAVE, ARGO_HOOK, HELM_HOOK, HOOK_WEIGHT)
-    )
 
 
 def _flux(objects: list[_Object]) -> Pairs:

@@ -8,7 +8,18 @@ import numpy as np
 from agent_reasoning.errors import InvalidContext
 from agent_reasoning.problem import Ints, Problem, ProblemSpec, PublishedForm, RelationSpec, Verdict
 from agent_reasoning.tasks.base import Choice, Labelled, Recipe, Solution, Task, TaskInfo
-from agent_reasoning.tasks.maze_context import GOAL, OPEN, START, STEP, WALL, Cell, Maze, MazeContext, read_maze
+from agent_reasoning.tasks.maze_context import (
+    GOAL,
+    OPEN,
+    READ_AS_OPEN,
+    START,
+    STEP,
+    WALL,
+    Cell,
+    Maze,
+    MazeContext,
+    read_maze,
+)
 from agent_reasoning.tasks.maze_solver import Board
 from agent_reasoning.tasks.maze_verifier import distance, judge
 from agent_reasoning.tasks.maze_world import random_maze
@@ -55,6 +66,13 @@ class MazeTask(Task[Maze]):
 
     def matches(self, context: Mapping[str, Any]) -> bool:
         return "maze" in context
+
+    def from_text(self, text: str) -> dict[str, Any] | None:
+        """The rows as lines; what an editor has cut off at their ends is open."""
+        rows = text.strip("\r\n").splitlines()
+        if not {START, GOAL} <= set(text) or not set("".join(rows)) <= {WALL, OPEN, READ_AS_OPEN, START, GOAL}:
+            return None
+        return {"maze": [row.ljust(max(map(len, rows))) for row in rows]}
 
     def read(self, context: Mapping[str, Any], question: str = "") -> Maze:
         """Also refuses a maze whose goal cannot be reached, as the verifier finds: no path would be an answer to it."""
@@ -128,6 +146,9 @@ class MazeTask(Task[Maze]):
 
     def baseline(self, instance: Maze) -> None:
         return None  # a breadth-first search solves the task outright
+
+    def random_context(self, rng: np.random.Generator, size: int) -> dict[str, Any]:
+        return {"maze": list(random_maze(rng, size)[0].rows)}
 
     def generate(self, rng: np.random.Generator, size: int) -> Labelled[Maze]:
         """A size×size maze with a long shortest path (`maze_world.least_steps`), and of its shortest paths the first in reading

@@ -20,14 +20,14 @@ def random_outage(rng: np.random.Generator, size: int) -> tuple[Outage, list[tup
     """
     single = rng.random() < 0.5
     for _ in range(TRIES):
-        outage = _draw(rng, size)
+        outage = draw(rng, size)
         cost, explanations = least_cost(outage, MOST)
         if (cost >= min(outage.best_single, outage.nothing_broke)) == single:
             break
     return outage, explanations
 
 
-def _draw(rng: np.random.Generator, size: int) -> Outage:
+def draw(rng: np.random.Generator, size: int) -> Outage:
     needs = _service_graph(rng, size)
     resilient = rng.random() < 0.7
     spreading = tuple(tuple(need for need in of if not (resilient and rng.random() < RESILIENT)) for of in needs)

@@ -11,15 +11,16 @@ from typing import Any
 import numpy as np
 
 from agent_reasoning.errors import InvalidContext
+from agent_reasoning.foreign.shapes import looks_like_placement
 from agent_reasoning.problem import Problem, ProblemSpec, Verdict
 from agent_reasoning.tasks.base import Choice, Labelled, Recipe, Solution, Task, TaskInfo
 from agent_reasoning.tasks.cluster import NOWHERE, Cluster, Objective
 from agent_reasoning.tasks.packing import baseline, settle
 from agent_reasoning.tasks.placement_context import PlacementContext
-from agent_reasoning.tasks.placement_input import asked_for, looks_like_placement, read_cluster
+from agent_reasoning.tasks.placement_input import asked_for, read_cluster
 from agent_reasoning.tasks.placement_verifier import verify
 from agent_reasoning.tasks.placement_words import assigned, in_words, with_moves
-from agent_reasoning.tasks.placement_world import RESOURCES, random_cluster
+from agent_reasoning.tasks.placement_world import RESOURCES, random_cluster, random_context
 
 OBJECTIVES: tuple[Objective, ...] = ("consolidate", "spread", "fewest_moves")
 SHARES = tuple(f"share of {name}" for name in RESOURCES)
@@ -150,6 +151,9 @@ class Placement(Task[Cluster]):
     def baseline(self, instance: Cluster) -> Solution | None:
         found = baseline(instance)
         return None if found is None else assigned(instance, found)
+
+    def random_context(self, rng: np.random.Generator, size: int) -> dict[str, Any]:
+        return random_context(rng, size)
 
     def generate(self, rng: np.random.Generator, size: int) -> Labelled[Cluster]:
         objective = OBJECTIVES[int(rng.choice(3, p=[0.5, 0.2, 0.3]))]

@@ -6,17 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent_reasoning.errors import InvalidContext
+from agent_reasoning.foreign.kubernetes_lists import PLACED, Objects, gather
 from agent_reasoning.tasks.cluster import Cluster, Objective
 from agent_reasoning.tasks.eligibility import Node
 from agent_reasoning.tasks.inventory import MAX_NODES, MAX_WORKLOADS, Inventory
 from agent_reasoning.tasks.kubernetes import read_objects
-from agent_reasoning.tasks.kubernetes_lists import PLACED, Objects, gather
-from agent_reasoning.tasks.manifests import ordered_objects
 from agent_reasoning.tasks.placement_context import PlacementContext, read_own
 from agent_reasoning.tasks.quantities import RESOURCES
 from agent_reasoning.validation import validate
 
-OTHERS = frozenset(("steps", "services", "edges", "alerts"))
 UNSTATED: tuple[int | None, ...] = (None,) * len(RESOURCES)
 
 
@@ -27,20 +25,6 @@ class ReadCluster:
     """Sentences: how the context was taken."""
     not_understood: tuple[str, ...]
     """What it asks for, and no answer here keeps to."""
-
-
-def looks_like_placement(context: Mapping[str, Any]) -> bool:
-    """By shape. Objects that Argo CD, Helm or Flux bring in an order are a rollout unless nodes are beside them."""
-    if OTHERS & context.keys():
-        return False
-    if {"workloads", "pods"} & context.keys():
-        return True
-    objects, _ = gather(context)
-    kinds = {kind for kind, _ in objects}
-    if "Node" in kinds or any(kind == "Pod" and _runs(item) for kind, item in objects):
-        return True
-    has_nodes = bool({"nodes", "current_nodes"} & context.keys())
-    return bool(kinds & set(PLACED)) and (has_nodes or ordered_objects(context) is None)
 
 
 # What words begin with in a question; the first objective of which one is there.
@@ -67,10 +51,6 @@ def asked_for(question: str) -> Objective | None:
     """What the words ask for; None where they do not say."""
     words = " " + " ".join(re.findall(r"[a-z]+", question.lower()))
     return next((objective for objective, stems in ASKED.items() if any(f" {stem}" in words for stem in stems)), None)
-
-
-def _runs(pod: Mapping[str, Any]) -> bool:
-    return isinstance(pod.get("spec"), Mapping) and bool(pod["spec"].get("nodeName"))
 
 
 def read_cluster(context: Mapping[str, Any], objective: Objective | None = None) -> ReadCluster:

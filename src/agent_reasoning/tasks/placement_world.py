@@ -1,6 +1,7 @@
 """Random clusters with three resources, and good assignments of them, proven to be the best as far as that is quick."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -54,6 +55,31 @@ def random_cluster(rng: np.random.Generator, workloads: int, objective: Objectiv
             easy = easy or (cluster, best, proven)
         if easy is not None:
             return easy
+
+
+def random_context(rng: np.random.Generator, workloads: int) -> dict[str, Any]:
+    """Equal nodes and what fits on them, since it was cut from them; every second one runs somewhere already."""
+    nodes = node_count(workloads)
+    cpu, memory, _ = TYPES[int(rng.integers(3))]
+    node_of = np.concatenate([np.arange(nodes), rng.integers(0, nodes, max(0, workloads - nodes))])[:workloads]
+    shares = np.zeros((workloads, 2))
+    for node in range(nodes):
+        here = np.flatnonzero(node_of == node)
+        for resource in range(2):
+            shares[here, resource] = rng.dirichlet(np.ones(len(here))) * rng.uniform(0.5, 0.9)
+    running = rng.random() < 0.5
+    return {
+        "nodes": [{"name": f"node-{node}", "cpu": f"{cpu}m", "memory": f"{memory}Mi"} for node in range(nodes)],
+        "workloads": [
+            {
+                "name": f"app-{number}",
+                "cpu": f"{max(1, int(cpu * share[0]))}m",
+                "memory": f"{max(1, int(memory * share[1]))}Mi",
+                **({"node": f"node-{node}"} if running else {}),
+            }
+            for number, (share, node) in enumerate(zip(shares, node_of.tolist(), strict=True))
+        ],
+    }
 
 
 def baseline_reaches(cluster: Cluster, objective: float) -> bool:

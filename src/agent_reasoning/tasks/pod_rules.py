@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 
 from agent_reasoning.errors import InvalidContext
+from agent_reasoning.foreign.kubernetes_objects import LabelSelector, NodeTerm, PodSpec, PodTerm, Requirement
 from agent_reasoning.tasks.eligibility import HOSTNAME, NAME_FIELD, OPERATORS, Rules, Toleration
-from agent_reasoning.tasks.kubernetes_objects import LabelSelector, NodeTerm, PodSpec, PodTerm, Requirement
 from agent_reasoning.tasks.selectors import Expression, equals
 from agent_reasoning.tasks.separation import Term
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent_reasoning.errors import InvalidContext
+from agent_reasoning.foreign.kubernetes_objects import PodSpec, pruned
 from agent_reasoning.tasks.eligibility import Rules
 from agent_reasoning.tasks.inventory import Amounts
-from agent_reasoning.tasks.kubernetes_objects import PodSpec, pruned
 from agent_reasoning.tasks.pod_rules import anti_affinity, not_modelled, rules
 from agent_reasoning.tasks.requests import others, pod_amounts
 from agent_reasoning.tasks.separation import Term

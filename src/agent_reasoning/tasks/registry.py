@@ -55,6 +55,14 @@ class Registry:
             **self.menu(),
         )
 
+    def from_text(self, text: str, name: str | None = None) -> dict[str, Any] | None:
+        """The context that plain text stands for, to the task of this name or to any; None where it is nobody's. Raises
+        InvalidContext where somebody's text is broken, UnknownTask."""
+        for task in self.all() if name is None else [self.get(name)]:
+            if (context := task.from_text(text)) is not None:
+                return context
+        return None
+
     def _asked_for(self, fitting: list[Task[Any]], question: str, task_type: str) -> "Found":
         typed = [task for task in fitting if task.info.task_type == task_type]
         if len(typed) == 1:

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from agent_reasoning.errors import InvalidContext
+from agent_reasoning.foreign.kubernetes_objects import Container, PodSpec, Resources
 from agent_reasoning.tasks.inventory import Amounts
-from agent_reasoning.tasks.kubernetes_objects import Container, PodSpec, Resources
 from agent_reasoning.tasks.quantities import MOST, RESOURCES, least_units, shown
 
 NOTHING = (0,) * len(RESOURCES)

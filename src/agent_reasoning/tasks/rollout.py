@@ -127,6 +127,14 @@ class Rollout(Task[DependencyGraph]):
         starts = instance.limits.by_critical_path()
         return limited.solution(instance.limits, instance.names, starts)
 
+    def random_context(self, rng: np.random.Generator, size: int) -> dict[str, Any]:
+        """Every second one with a limit."""
+        graph = self.generate_free(rng, size).instance
+        steps = {
+            name: [graph.names[need] for need in needs] for name, needs in zip(graph.names, graph.needs, strict=True)
+        }
+        return {"steps": steps} | ({"max_parallel": int(rng.integers(2, 5))} if rng.random() < 0.5 else {})
+
     def generate(self, rng: np.random.Generator, size: int) -> Labelled[DependencyGraph]:
         """Two in three with limits."""
         free = self.generate_free(rng, size)

@@ -1,6 +1,7 @@
 """root-cause: what broke? The faults that explain the alerts at the least cost."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from itertools import islice
 from typing import Any
 
@@ -14,7 +15,7 @@ from agent_reasoning.tasks.base import Choice, Labelled, Recipe, Solution, Task,
 from agent_reasoning.tasks.dependencies import lists_services
 from agent_reasoning.tasks.naming import Name, shorten
 from agent_reasoning.tasks.outage import Outage, Weights, members
-from agent_reasoning.tasks.outage_world import random_outage
+from agent_reasoning.tasks.outage_world import draw, random_outage
 from agent_reasoning.tasks.root_cause_verifier import verify
 from agent_reasoning.tasks.services import Edge, Needs, has_own_services, read_services
 from agent_reasoning.validation import validate
@@ -225,6 +226,18 @@ class RootCause(Task[Outage]):
         while instance.cost_of(other := instance.runner_up(best)) < instance.cost_of(best):
             best = other
         return self.decode(instance, np.array([int(suspect in best) for suspect in suspects]))
+
+    def random_context(self, rng: np.random.Generator, size: int) -> dict[str, Any]:
+        outage = draw(rng, size)
+        names = outage.names
+        return {
+            "services": {
+                name: [names[need] for need in needs] for name, needs in zip(names, outage.needs, strict=True)
+            },
+            "alerts": [names[service] for service in outage.alerting],
+            "healthy": [names[service] for service in outage.healthy],
+            "weights": asdict(outage.weights),
+        }
 
     def generate(self, rng: np.random.Generator, size: int) -> Labelled[Outage]:
         outage, explanations = random_outage(rng, size)

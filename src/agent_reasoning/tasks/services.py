@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from agent_reasoning.errors import InvalidContext
+from agent_reasoning.foreign.compose import has_own_form
 from agent_reasoning.tasks.dependencies import own_steps
 from agent_reasoning.tasks.manifests import read_manifests
 from agent_reasoning.tasks.naming import NAMED_IN_MESSAGES, Name, shorten
@@ -82,14 +83,7 @@ def read_services(context: Mapping[str, Any]) -> ServiceGraph:
 def has_own_services(context: Mapping[str, Any]) -> bool:
     """Not a Compose document, whose services hold more than what they need."""
     services = context.get("services")
-    if not isinstance(services, Mapping):
-        return False
-    fields = {"depends_on", "resilient"}  # a Compose document may have no others, but then `depends_on` as a mapping
-    return all(
-        isinstance(needs, list)
-        or (isinstance(needs, Mapping) and needs.keys() <= fields and isinstance(needs.get("depends_on", []), list))
-        for needs in services.values()
-    )
+    return isinstance(services, Mapping) and has_own_form(services)
 
 
 def _split(name: str, needs: list[str] | Needs) -> tuple[list[str], list[str]]:

@@ -1,5 +1,6 @@
 """sudoku: fill a 9×9 grid so that every row, column and box holds each digit once."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -16,6 +17,9 @@ from agent_reasoning.validation import validate
 
 UNIT_KINDS = (("row", ROWS), ("column", COLUMNS), ("box", BOXES))
 SPEC = ProblemSpec(vocabulary=("blank", "given"), groups=tuple(kind for kind, _ in UNIT_KINDS))
+
+WRITTEN = re.compile(r"[0-9._\s|+=-]+")
+FEWEST_WRITTEN = 60  # squares of what is taken for a Sudoku that somebody has miscounted
 
 Row = Annotated[list[Annotated[int, Field(ge=0, le=9)]], Field(min_length=9, max_length=9)]
 
@@ -65,6 +69,15 @@ class Sudoku(Task[Puzzle]):
 
     def matches(self, context: Mapping[str, Any]) -> bool:
         return "puzzle" in context
+
+    def from_text(self, text: str) -> dict[str, Any] | None:
+        """Row by row, on one line or many, with lines between the boxes or without; ., 0 or _ for blanks."""
+        squares = re.sub(r"[\s|+=-]", "", text).replace("_", ".")
+        if not WRITTEN.fullmatch(text) or len(squares) < FEWEST_WRITTEN:
+            return None
+        if len(squares) != 81:
+            raise InvalidContext(f"This looks like a Sudoku, but of {len(squares)} squares; there are 81.")
+        return {"puzzle": squares}
 
     def read(self, context: Mapping[str, Any], question: str = "") -> Puzzle:
         puzzle = validate(SudokuContext, context, InvalidContext, "context").puzzle
@@ -120,6 +133,10 @@ class Sudoku(Task[Puzzle]):
 
     def baseline(self, instance: Puzzle) -> None:
         return None
+
+    def random_context(self, rng: np.random.Generator, size: int) -> dict[str, Any]:
+        givens = self.generate(rng, size).instance.givens
+        return {"puzzle": "".join(map(str, givens)).replace("0", ".")}
 
     def generate(self, rng: np.random.Generator, size: int) -> Labelled[Puzzle]:
         """A puzzle of `size` givens with one solution; a few more givens where digging that deep finds no such puzzle."""

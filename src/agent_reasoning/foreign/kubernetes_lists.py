@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from agent_reasoning.tasks.kubernetes_objects import CONTROLLERS
+from agent_reasoning.foreign.kubernetes_objects import CONTROLLERS
 
 MAX_NESTING = 3  # Lists of Lists
 PLACED = ("Pod", *CONTROLLERS)

@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from agent_reasoning.tasks.naming import Name
+from agent_reasoning.validation import Name
 
 Texts = dict[str, str]
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"

@@ -6,9 +6,9 @@ What is left out is not only large: environment variables, commands and annotati
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from agent_reasoning.tasks.kubernetes_lists import COUNTED, ended, gather
-from agent_reasoning.tasks.kubernetes_objects import MODELS, REVISION, pruned
-from agent_reasoning.tasks.placement_input import looks_like_placement
+from agent_reasoning.foreign.kubernetes_lists import COUNTED, ended, gather
+from agent_reasoning.foreign.kubernetes_objects import MODELS, REVISION, pruned
+from agent_reasoning.foreign.shapes import looks_like_placement
 
 
 def reduce_kubectl(context: Mapping[str, Any]) -> dict[str, Any]:
