@@ -55,8 +55,8 @@ def moments(puzzle: str, models: Path) -> list[Moment]:
     refinement, tree = model.begin([problem]), Deduction(problem.candidates, model.deduction)
     found: list[Moment] = []
     while len(found) < MOST_STEPS:
-        tree.place([Alone(0)], 0, refinement)
-        before = tree.branch_for(0).candidates
+        tree.place(tree.staff([Alone(0)]), 0, refinement)
+        before = tree.at[0].candidates
         refined = refinement.step()
         assert refined.logits is not None
         opinion = Opinion(refined.logits[0], float(refined.q_halt_logits[0]))

@@ -314,7 +314,14 @@ def tasks(task: str | None, example: bool, seed: int | None, size: int | None, a
     show_default=True,
     help="Instances a size, to calibrate and to measure.",
 )
-@click.option("--puzzles", type=click.Path(path_type=Path), help="sudoku: a file of puzzles, one a line (.gz too).")
+@click.option(
+    "--puzzles",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="sudoku: a file of puzzles, one a line (.gz too); may be repeated.",
+)
+@click.option("--method", type=click.Choice(["recursion", "deduction", "waves"]), help="Default: the task's own.")
+@click.option("--batch-size", type=click.IntRange(1), help="Default: the task's, which is for a CPU.")
 def train(**options: Any) -> None:
     """Train the model of TASK and write its bundle. Ctrl-C saves the run; --resume goes on."""
     from agent_reasoning.commands.train import train as run

@@ -1,6 +1,7 @@
 """The shipped models beside their rivals, on few instances: the tables' machinery, and that nobody has fallen far."""
 
 import json
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -50,14 +51,23 @@ def test_weights_that_have_learned_nothing_do_worse_where_the_search_is_not_all(
 def test_all_models_are_compared_in_one_run(tmp_path):
     path = tmp_path / "all.json"
 
-    done = CliRunner().invoke(main, ["evaluate", "--all", "--untrained", "--count", "2", "--json", str(path)])
+    done = CliRunner().invoke(main, ["evaluate", "--all", "--count", "2", "--json", str(path)])
 
     assert done.exit_code == 0, done.output
     figures = json.loads(path.read_text())
     assert set(figures["tasks"]) == {"placement", "rollout", "root-cause", "sudoku"}
-    who = [line["who"] for line in figures["tasks"]["root-cause"]["lines"]]
-    assert "exact search" in who
-    assert "untrained weights, 16 samples" in who
+    assert "exact search" in [line["who"] for line in figures["tasks"]["root-cause"]["lines"]]
+
+
+def test_untrained_weights_are_compared_where_that_is_asked_for(tmp_path):
+    path, models = tmp_path / "all.json", Path(__file__).parents[2] / "models" / "root-cause"
+
+    arguments = ["evaluate", "--all", "--untrained", "--models", str(models), "--count", "1", "--json", str(path)]
+    done = CliRunner().invoke(main, arguments)
+
+    assert done.exit_code == 0, done.output
+    [lines] = [task["lines"] for task in json.loads(path.read_text())["tasks"].values()]
+    assert "untrained weights, 16 samples" in [line["who"] for line in lines]
 
 
 @pytest.mark.parametrize("arguments", [[], ["rollout", "--all"]])

@@ -183,6 +183,8 @@ class Job:
             return False
         number = max(self.round + 1, min(lane.first_round for lane in going_on))
         lanes = [lane for lane in going_on if lane.first_round <= number]
+        if self.deduction is not None:
+            lanes = self.deduction.staff(lanes)
         for passed in range(self.round + 1, number + 1):  # rounds that nobody takes a step in are over at once
             self.expected[passed], self.arrived[passed] = 0, []
         self.round = number

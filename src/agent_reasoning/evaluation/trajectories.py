@@ -103,7 +103,7 @@ def _run_batch(
     while open_rows:
         begun = time.perf_counter()
         for place, row in enumerate(open_rows if trees else ()):
-            trees[row].place([Alone(place)], 0, refinement)
+            trees[row].place(trees[row].staff([Alone(place)]), 0, refinement)
         refined = refinement.step()
         share = (time.perf_counter() - begun) / len(open_rows)
         kept = []
