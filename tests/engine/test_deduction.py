@@ -191,7 +191,7 @@ class Deducing:
     def deduction(self):
         return self.policy
 
-    def confidence(self, logit, step, meets_bound):
+    def confidence(self, evidence):
         return 0.5
 
     def bucket(self, problem):

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from agent_reasoning.engine.deduction import Deduction, Narrowing, Opinion, Policy
+from agent_reasoning.engine.evidence import Evidence
 from agent_reasoning.engine.halting import HaltedBy, best_step
 from agent_reasoning.engine.pool import Choice
 from agent_reasoning.errors import ReasoningError
@@ -117,6 +118,12 @@ class Judged:
     q_halt_logit: float
     verdict: Verdict
     opinion: Opinion | None = None  # of a model that deduces
+
+    @property
+    def evidence(self) -> Evidence:
+        """What to believe it by, as long as it is not among its trajectory's records."""
+        claims = self.verdict.objective, self.verdict.bound
+        return Evidence(self.q_halt_logit, self.step, *claims, self.job.problem, self.trajectory.records)
 
 
 @dataclass(eq=False, slots=True)
