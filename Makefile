@@ -50,6 +50,8 @@ test-full: check programs
 programs:
 	@command -v prometheus >/dev/null && command -v promtool >/dev/null || \
 	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends prometheus; }
+	@command -v chromium >/dev/null || \
+	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
 
 # The manifests: does every overlay build, and would a cluster take it and serve with it?
 validate: install

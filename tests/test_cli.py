@@ -6,11 +6,11 @@ import threading
 import pytest
 
 from agent_reasoning.commands.reading import as_request
-from agent_reasoning.commands.train import configure, resumed
+from agent_reasoning.commands.train import configure, recipe_of, resumed
 from agent_reasoning.errors import ConfigurationError, InvalidRequest
 from agent_reasoning.service.keys import Keys
 from agent_reasoning.tasks import builtin_tasks
-from agent_reasoning.training import loop
+from agent_reasoning.training.state import start
 from tests.live import command, environment
 
 COMPOSE = """
@@ -163,6 +163,37 @@ def test_sigterm_saves_a_run_and_resume_goes_on(tmp_path):
     assert (tmp_path / "models" / "rollout" / "config.json").is_file()
 
 
+@pytest.mark.parametrize(("task", "method"), [("sudoku", "deduction"), ("maze", "waves")])
+def test_tasks_with_a_method_of_their_own_are_trained_by_it_with_one_command(task, method, tmp_path):
+    where = ["--runs", str(tmp_path / "runs"), "--output", str(tmp_path / "models")]
+    if task == "sudoku":  # to generate enough to begin with takes seconds
+        (tmp_path / "puzzles.txt").write_text(builtin_tasks().get(task).info.example_context["puzzle"] + "\n")
+        where += ["--puzzles", str(tmp_path / "puzzles.txt")]
+    trained = run(
+        "train", task, "--minutes", "0.02", "--batch-size", "2", "--held-out", "1", "--max-steps", "1", *where
+    )
+    assert trained.returncode == 0, trained.stderr
+
+    config = json.loads((tmp_path / "models" / task / "config.json").read_text())
+    assert config.get("deduction", {}) == dict(builtin_tasks().get(task).info.recipe.deduction)
+    assert f"{task}, by {method}" in trained.stderr
+    assert "batch 2," in (tmp_path / "models" / task / "CARD.md").read_text()
+
+
+def test_a_run_does_not_go_on_by_another_method():
+    info = builtin_tasks().get("sudoku").info
+    state = start(configure(info, info.recipe, 60, 5, "cpu"))
+    state.settings = {"method": "deduction", "minutes": 60.0, "seed": 5}
+
+    with pytest.raises(ConfigurationError, match="--method deduction"):
+        resumed(configure(info, recipe_of(info, "recursion"), 60, 5, "cpu"), state, None, None)
+
+
+def test_a_method_that_the_task_has_no_recipe_for_is_refused_with_those_it_has():
+    with pytest.raises(ConfigurationError, match="deduction or recursion"):
+        recipe_of(builtin_tasks().get("sudoku").info, "waves")
+
+
 def test_resume_without_a_run_says_so(tmp_path):
     done = run("train", "rollout", "--resume", "--runs", str(tmp_path))
 
@@ -179,13 +210,13 @@ def test_an_unknown_task_is_answered_with_those_there_are():
 
 def test_resuming_keeps_the_length_and_seed_that_the_run_was_started_with(tmp_path):
     info = builtin_tasks().get("rollout").info
-    state = loop.start(configure(info, 60, 5, "cpu"))
+    state = start(configure(info, info.recipe, 60, 5, "cpu"))
     state.settings = {"minutes": 60.0, "seed": 5}
     state.save(tmp_path / "state.pt")
-    fresh = loop.start(configure(info, 15, 0, "cpu"))
+    fresh = start(configure(info, info.recipe, 15, 0, "cpu"))
     fresh.load(tmp_path / "state.pt")
 
-    config = resumed(configure(info, 15, 0, "cpu"), fresh, None, None)
+    config = resumed(configure(info, info.recipe, 15, 0, "cpu"), fresh, None, None)
 
     assert (config.minutes, config.seed) == (60.0, 5)
     assert resumed(config, fresh, 90.0, None).minutes == 90.0

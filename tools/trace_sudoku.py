@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent_reasoning.engine.deduction import Deduction, Narrowing, Opinion
+from agent_reasoning.engine.evidence import Evidence
 from agent_reasoning.engine.loading import load_model
 from agent_reasoning.evaluation.trajectories import Alone
 from agent_reasoning.tasks import verdict_on
@@ -54,13 +55,13 @@ def moments(puzzle: str, models: Path) -> list[Moment]:
     refinement, tree = model.begin([problem]), Deduction(problem.candidates, model.deduction)
     found: list[Moment] = []
     while len(found) < MOST_STEPS:
-        tree.place([Alone(0)], 0, refinement)
-        before = tree.branch_for(0).candidates
+        tree.place(tree.staff([Alone(0)]), 0, refinement)
+        before = tree.at[0].candidates
         refined = refinement.step()
         assert refined.logits is not None
         opinion = Opinion(refined.logits[0], float(refined.q_halt_logits[0]))
         solved = verdict_on(task, instance, refined.choices[0]).valid
-        confidence = model.confidence(opinion.belief, len(found) + 1)
+        confidence = model.confidence(Evidence(opinion.belief, len(found) + 1))
         if solved:
             answered = np.zeros_like(before)
             answered[np.arange(len(before)), refined.choices[0]] = True

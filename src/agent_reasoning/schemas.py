@@ -190,6 +190,23 @@ class TaskSummary(BaseModel):
     example: dict[str, Any]
 
 
+class TaskLink(BaseModel):
+    name: str
+    task_type: str
+    summary: str
+    url: str = Field(description="where its schema and an example are, relative to this server")
+
+
+class ServerInfo(BaseModel):
+    """What `GET /` says to programs."""
+
+    name: str
+    version: str
+    summary: str
+    tasks: list[TaskLink]
+    links: dict[str, str] = Field(description="paths of this server, by what is there")
+
+
 class TaskDetail(TaskSummary):
     context_schema: dict[str, Any] = Field(description="JSON Schema of the task's own form of context")
     model: str | None = Field(description="the model that serves it; null if none is loaded")

@@ -296,8 +296,8 @@ def test_events_are_not_rate_limited(registry, models):
         assert {binary(client, id=str(number)).status_code for number in range(5)} == {200}
 
 
-def test_the_path_of_a_page_stays_free(client):
-    assert client.get("/").status_code == 405
+def test_the_path_that_takes_events_is_a_page_as_well(client):
+    assert client.get("/", headers={"accept": "text/html"}).headers["content-type"].startswith("text/html")
     assert client.get("/events").headers["allow"] == "POST"
     assert CORE["type"] == REQUESTED
 

@@ -14,6 +14,7 @@ from tests.live import serving
 OPERATIONS = [
     "POST /reason",
     "POST /events",
+    "GET /",
     "GET /tasks",
     "GET /tasks/{name}",
     "GET /models",

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 
 from agent_reasoning import __version__
 from agent_reasoning.api import events as eventing
-from agent_reasoning.api import functions, operations, reasoning
+from agent_reasoning.api import functions, operations, playground, reasoning
 from agent_reasoning.api.access import Access, Admission
 from agent_reasoning.api.bounds import BodyBounds
 from agent_reasoning.api.draining import CloseWhileDraining
@@ -89,6 +89,7 @@ def create_app(
     app.state.events = events
     app.include_router(eventing.router)
     app.include_router(operations.router)
+    app.include_router(playground.router)
     if endpoint:
         app.router.routes.append(endpoint.route())
     for face in (catalog, chat, responses):

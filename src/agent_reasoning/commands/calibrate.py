@@ -15,7 +15,7 @@ def calibrate(directory: Path, held_out: int) -> None:
     """Raises BundleError where there is no bundle, UnknownTask where it is no task's."""
     bundle = load_bundle(directory)
     task, console = builtin_tasks().get(bundle.config.task), Console(stderr=True)
-    calibration, report = measured(task, bundle, held_out, None, "cpu", console)
+    calibration, report = measured(task, bundle, held_out, (), "cpu", console)
     card = measured_again((directory / CARD).read_text(), report)
     save_bundle(directory, replace(bundle.config, calibration=calibration), bundle.network, card)
     console.print(f"Wrote {directory}.")

@@ -7,7 +7,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from agent_reasoning.training import loop
+from agent_reasoning.training.state import Progress as Now
 
 LOG_SECONDS = 30.0  # between lines where there is no terminal to draw a bar on
 
@@ -32,7 +32,7 @@ class TrainingProgress:
         columns = (TextColumn("train {task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
         self._bar = Progress(*columns, console=console)
         self._line = self._bar.add_task("", total=1.0)
-        self._first: loop.Progress | None = None
+        self._first: Now | None = None
         self._loss = self._exact = 0.0
         self._logged = 0.0
 
@@ -45,7 +45,7 @@ class TrainingProgress:
     ) -> None:
         self._bar.stop()
 
-    def observe(self, now: loop.Progress) -> None:
+    def observe(self, now: Now) -> None:
         first = self._first = self._first or now
         share = 1.0 if now is first else 0.05
         self._loss += share * (now.loss - self._loss)

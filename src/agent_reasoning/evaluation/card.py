@@ -2,13 +2,15 @@
 
 import os
 import platform
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 
 from agent_reasoning.evaluation.report import Report
 from agent_reasoning.networks.bundle import BundleConfig
 from agent_reasoning.tasks import TaskInfo
-from agent_reasoning.training.loop import TrainConfig, TrainState
+from agent_reasoning.training.state import TrainConfig, TrainState
 
 TRAINED = """\
 # {name}
@@ -21,10 +23,18 @@ A structured recursive network of {parameters:,} parameters: hidden {hidden}, H_
 
 `{command}`: {data}; labels by an exact algorithm, or the best that it found
 in its time. {instances:,} instances, {steps:,} optimizer steps, {trained:.1f} minutes on {machine}. AdamW at {learning_rate:g} with
-warm-up and cosine decay, batch {batch_size}, up to {supervision_steps} supervision steps a batch, EMA {ema}.
+warm-up and cosine decay, batch {batch_size}, {how}, EMA {ema}.
 
-Samples after the first get noise of {noise:g} on z_H and z_L before each step. Halting: {halting}.
+{search} Halting: {halting}.
 """
+
+HOW = {
+    "recursion": "up to {supervision_steps} supervision steps a batch",
+    "deduction": "by deduction, on the states of its own searches",
+    "waves": "by recursion with targets on the way, as many supervision steps a batch as its longest path takes",
+}
+NOISE = "Samples after the first get noise of {noise:g} on z_H and z_L before each step."
+DEDUCTION = "It searches by deduction with branching: {policy}."
 
 MEASURED = """\
 
@@ -49,13 +59,21 @@ problems unlike them it means less.
 
 
 def render_card(
-    info: TaskInfo, config: BundleConfig, training: TrainConfig, state: TrainState, report: Report, puzzles: str = ""
+    info: TaskInfo,
+    config: BundleConfig,
+    training: TrainConfig,
+    state: TrainState,
+    report: Report,
+    puzzles: Sequence[str] = (),
 ) -> str:
-    """puzzles: the name of the file that training drew from; empty where the task generated its own instances."""
+    """puzzles: the names of the files that training drew from; none where the task generated its own instances."""
     network = config.network
     command = f"agent-reasoning train {info.name} --minutes {training.minutes or 0:g} --seed {training.seed}"
+    if training.method != info.recipe.method:
+        command += f" --method {training.method}"
     if puzzles:
-        command, data = f"{command} --puzzles {puzzles}", "the file's puzzles, some with more givens"
+        command = " ".join([command, *(f"--puzzles {name}" for name in puzzles)])
+        data = "the files' puzzles, some with more givens"
     else:
         data = "generated instances of {} to {} {}".format(*info.training_sizes, info.size_unit)
     trained = TRAINED.format(
@@ -68,17 +86,21 @@ def render_card(
         L_cycles=network.L_cycles,
         applications=network.applications_per_step,
         max_steps=config.max_steps,
-        noise=config.noise,
-        halting=", ".join(f"{name} {value}" for name, value in config.halting.items()) or "verified, or the step limit",
+        search=(
+            DEDUCTION.format(policy=in_words(config.deduction))
+            if config.deduction
+            else NOISE.format(noise=config.noise)
+        ),
+        halting=in_words(config.halting) or "verified, or the step limit",
         command=command,
         data=data,
         instances=state.instances,
         steps=state.step,
         trained=state.seconds / 60,
-        machine=machine(training.device),
+        machine=state.settings.get("gpu") or machine(training.device),
         learning_rate=training.learning_rate,
-        batch_size=training.batch_size,
-        supervision_steps=training.supervision_steps,
+        batch_size=state.settings.get("batch_size", training.batch_size),
+        how=HOW[training.method].format(supervision_steps=training.supervision_steps),
         ema=training.ema,
     )
     return trained + render_measured(report)
@@ -103,6 +125,10 @@ def render_measured(report: Report) -> str:
 def measured_again(card: str, report: Report) -> str:
     """The card with what was measured replaced; how it was trained stays."""
     return card.partition("\n## Measured")[0] + render_measured(report)
+
+
+def in_words(settings: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in settings.items())
 
 
 def in_short(figure: float | None) -> str:

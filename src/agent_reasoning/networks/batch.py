@@ -138,6 +138,15 @@ class Pairs:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownPairs(Pairs):
+    """With what is known of them: a batch whose structure is laid out elsewhere (`networks.dense`)."""
+
+    tokens: Tensor  # (B, L) int64
+    cell_features: Tensor  # (B, L, F)
+    candidate_features: Tensor  # (B, L, V, C)
+
+
+@dataclass(frozen=True, slots=True)
 class ProblemBatch:
     """B problems padded to L cells and V candidates. A network speaks on C channels: to a pair's own cell, along each
     relation, to its groups of each type."""

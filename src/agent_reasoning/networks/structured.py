@@ -8,13 +8,13 @@ cells in place of mixing by attention or position. One implementation serves gra
 """
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from agent_reasoning.networks.batch import FlatLinks, Pairs, ProblemBatch, Wires
+from agent_reasoning.networks.batch import FlatLinks, KnownPairs, Pairs, ProblemBatch, Wires
 from agent_reasoning.problem import ProblemSpec, RelationSpec
 
 FORBIDDEN_LOGIT = -1e9  # finite, so that a padded cell's softmax is uniform instead of nan
@@ -103,6 +103,14 @@ def put_shifted(heard: Tensor, said: Tensor, by: int) -> None:
         heard[..., :by, :] = said[..., -by:, :]
 
 
+class Layout(Protocol):
+    """How messages go where all problems have one structure, which needs no tables (`networks.dense`)."""
+
+    def heard(self, block: "MessageBlock", h: Tensor, spoken: Tensor) -> Tensor:
+        """(B, L, V, D) and what was said on each channel, (B, L, V, C * M) -> (B, L, V, 2 * inner), gate and up."""
+        ...
+
+
 class MessageBlock(nn.Module):
     """h <- rms(h + SwiGLU(h, messages)), with the messages added to the gate and up projections."""
 
@@ -118,10 +126,15 @@ class MessageBlock(nn.Module):
         self.hear = nn.ModuleList(nn.Linear(2 * self.message, 2 * inner, bias=False) for _ in range(channels))
         self.down = nn.Linear(inner, D, bias=False)
 
-    def forward(self, h: Tensor, batch: Pairs | ProblemBatch, wires: Wires) -> Tensor:
+    def forward(self, h: Tensor, batch: Pairs | ProblemBatch, wires: Wires | Layout) -> Tensor:
         """(B, L, V, D) -> (B, L, V, D)"""
         # Messages are non-negative so that zero stands for "nobody spoke" under both mean and max.
         spoken = F.relu(self.speak(h))
+        heard = self._heard(h, spoken, batch, wires) if isinstance(wires, Wires) else wires.heard(self, h, spoken)
+        gate, up = heard.chunk(2, -1)
+        return rms_norm(h + self.down(F.silu(gate) * up))
+
+    def _heard(self, h: Tensor, spoken: Tensor, batch: Pairs | ProblemBatch, wires: Wires) -> Tensor:
         own = self.own.weight
         heard = F.linear(self._along_relations(h, spoken, batch, wires), self._joined(own), self.own.bias)
         mean, largest = pool(spoken.view(-1, self.message), wires.sets)
@@ -133,9 +146,7 @@ class MessageBlock(nn.Module):
             for project, sets in zip(to_pairs, pooled, strict=True)
         ]
         by_set = told[0] if len(told) == 1 else torch.cat(told, 1)
-        heard = heard + spread(by_set.flatten(0, 1), wires.members).reshape(heard.shape)
-        gate, up = heard.chunk(2, -1)
-        return rms_norm(h + self.down(F.silu(gate) * up))
+        return heard + spread(by_set.flatten(0, 1), wires.members).reshape(heard.shape)
 
     def _along_relations(self, h: Tensor, spoken: Tensor, batch: Pairs | ProblemBatch, wires: Wires) -> Tensor:
         """(B, L, V, D + relations * 2M): the state, and beside it what came along each relation."""
@@ -199,11 +210,11 @@ class StructuredNetwork(nn.Module):
     def parameter_count(self) -> int:
         return sum(parameter.numel() for parameter in self.parameters())
 
-    def initial_carry(self, batch: ProblemBatch) -> StructuredCarry:
+    def initial_carry(self, batch: Pairs | ProblemBatch) -> StructuredCarry:
         shape = (*batch.present.shape, self.config.hidden)
         return StructuredCarry(self.H_init.expand(shape), self.L_init.expand(shape))
 
-    def embed(self, batch: ProblemBatch) -> Tensor:
+    def embed(self, batch: KnownPairs | ProblemBatch) -> Tensor:
         """(B, L, V, D): the question; the same at every recursion."""
         share = batch.allowed / batch.allowed.sum(-1, keepdim=True).clamp(min=1)
         features = torch.cat([batch.candidate_features, batch.allowed.unsqueeze(-1), share.unsqueeze(-1)], -1)
@@ -218,7 +229,11 @@ class StructuredNetwork(nn.Module):
         return logits.masked_fill(~batch.allowed, FORBIDDEN_LOGIT)
 
     def step(
-        self, carry: StructuredCarry, batch: Pairs | ProblemBatch, x: Tensor | None = None, wires: Wires | None = None
+        self,
+        carry: StructuredCarry,
+        batch: Pairs | ProblemBatch,
+        x: Tensor | None = None,
+        wires: Wires | Layout | None = None,
     ) -> tuple[StructuredCarry, StructuredOutput]:
         """One supervision step (TRM Fig. 3 `deep_recursion`, §4.1).
 
@@ -232,6 +247,13 @@ class StructuredNetwork(nn.Module):
             assert isinstance(batch, ProblemBatch), "pairs alone do not say what is embedded and wired"
             x = self.embed(batch) if x is None else x
             wires = batch.wires() if wires is None else wires
+        z_H, z_L = self.refine(carry, batch, x, wires)
+        return StructuredCarry(z_H.detach(), z_L.detach()), self.read(z_H, batch, wires)
+
+    def refine(
+        self, carry: StructuredCarry, batch: Pairs | ProblemBatch, x: Tensor, wires: Wires | Layout
+    ) -> tuple[Tensor, Tensor]:
+        """The z_H and z_L of one supervision step, on the graph."""
         # The last answer is fed back: it is what a cell's neighbours would have to live with.
         believed = self.answer_logits(carry.z_H, batch).softmax(-1).detach()
         x = x + self._answered(believed.to(x.dtype), batch)
@@ -242,9 +264,12 @@ class StructuredNetwork(nn.Module):
                 for _ in range(self.config.L_cycles):
                     z_L = self._update(z_L + z_H + x, batch, wires)
                 z_H = self._update(z_H + z_L, batch, wires)  # no x: its absence says which job this is (§4.3)
+        return z_H, z_L
+
+    def read(self, z_H: Tensor, batch: Pairs | ProblemBatch, wires: Wires | Layout) -> StructuredOutput:
+        """The answer that z_H holds, and the belief in it."""
         logits = self.answer_logits(z_H, batch)
-        output = StructuredOutput(logits, self._believe(z_H, logits, batch, wires))
-        return StructuredCarry(z_H.detach(), z_L.detach()), output
+        return StructuredOutput(logits, self._believe(z_H, logits, batch, wires))
 
     def _answered(self, answer: Tensor, batch: Pairs | ProblemBatch) -> Tensor:
         """(B, L, V) -> (B, L, V, D): what this answer says of each pair, and what it adds up to for the pair's candidate:
@@ -258,13 +283,13 @@ class StructuredNetwork(nn.Module):
         sums: Tensor = self.embed_sums(torch.cat([others, together, F.relu(together - 1)], -1).to(told.dtype))
         return told + sums
 
-    def _update(self, h: Tensor, batch: Pairs | ProblemBatch, wires: Wires) -> Tensor:
+    def _update(self, h: Tensor, batch: Pairs | ProblemBatch, wires: Wires | Layout) -> Tensor:
         h = rms_norm(h)
         for block in self.blocks:
             h = block(h, batch, wires)
         return h
 
-    def _believe(self, z_H: Tensor, logits: Tensor, batch: Pairs | ProblemBatch, wires: Wires) -> Tensor:
+    def _believe(self, z_H: Tensor, logits: Tensor, batch: Pairs | ProblemBatch, wires: Wires | Layout) -> Tensor:
         """(B,): is this whole answer right? One more application of the network, told the answer, lets every cell
         compare it with its neighbours' before the cells are judged, by their mean and by the worst."""
         answer = logits.detach().softmax(-1).to(z_H.dtype)

@@ -23,12 +23,17 @@ NEGLIGIBLE = 1e-6  # between sums in another order
 class Recipe:
     """As what, and how, a task's model is trained where nobody says otherwise."""
 
+    method: str = "recursion"
+    """*recursion*: answers are refined, and learnt from labels (`training.loop`); *deduction*: candidates are removed, learnt on
+    the states of own searches (`training.deduction`); *waves*: recursion with targets on the way (`training.waves`)."""
     hidden: int = 32
     H_cycles: int = 2
     L_cycles: int = 2
     supervision_steps: int = 8
-    """The most that a batch gets; each batch draws from 1 to this."""
+    """By recursion the most that a batch gets; each batch draws from 1 to this."""
     batch_size: int = 64
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.1
     repeats: int = 1
     """How often training sees each instance, some time apart and with other ties: where labels take longer to make than to
     learn from."""
@@ -38,6 +43,11 @@ class Recipe:
     """Standard deviation of the noise of all samples but the first; chosen on held-out instances."""
     halting: Mapping[str, float] = field(default_factory=dict)
     """When to stop, and when samples join: the fields of `engine.halting.Halting`; likewise."""
+    weighs_evidence: bool = False
+    """Whether answers above the bound are believed by all the evidence and not by the head's logit alone: where bounds are
+    often missed by the best answer, too."""
+    deduction: Mapping[str, float] = field(default_factory=dict)
+    """How candidates are removed: the fields of `engine.deduction.Policy`; likewise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +67,8 @@ class TaskInfo:
     training_sizes: tuple[int, int]
     """The smallest and the largest size that training draws from."""
     recipe: Recipe = field(default_factory=Recipe)
+    other_recipes: tuple[Recipe, ...] = ()
+    """Other ways to train it, for comparison."""
     words: tuple[str, ...] = ()
     """What words begin with in a question that asks for this task, where the context could be another's, too."""
     published_vocabulary: int | None = None

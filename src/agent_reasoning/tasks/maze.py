@@ -59,7 +59,17 @@ class MazeTask(Task[Maze]):
         size_unit="rows",
         training_sizes=(8, 30),
         # What a cell knows travels one square at an application of the network: long paths take many.
-        recipe=Recipe(H_cycles=2, L_cycles=4, supervision_steps=16, batch_size=32, max_steps=32, noise=0.2),
+        recipe=Recipe(
+            method="waves",
+            hidden=24,
+            H_cycles=1,
+            L_cycles=6,
+            batch_size=24,
+            learning_rate=3e-3,
+            weight_decay=0.05,
+            max_steps=64,
+            noise=0.2,
+        ),
         published_vocabulary=6,  # padding, wall, open, start, goal, path
     )
     Context = MazeContext

@@ -53,15 +53,28 @@ class Sudoku(Task[Puzzle]):
         sizes=(24, 30, 36),
         size_unit="givens",
         training_sizes=(24, 40),
-        # Shallow steps, many of them: a hard puzzle needs dozens, and each is a chance to stop.
+        # Each candidate of a cell hears its row, column, box and cell five times before the search acts on what it says.
         recipe=Recipe(
+            method="deduction",
             H_cycles=1,
-            L_cycles=2,
-            supervision_steps=32,
-            batch_size=32,
+            L_cycles=5,
+            batch_size=24,
             max_steps=64,
-            noise=0.2,
-            halting={"head_start": 12},
+            noise=0.0,
+            halting={"head_start": 8},
+            deduction={"remove_below": 0.08, "dead_below": 0.1, "patience": 1, "noise": 0.3},
+        ),
+        # Shallow steps, many of them: a hard puzzle needs dozens, and each is a chance to stop.
+        other_recipes=(
+            Recipe(
+                H_cycles=1,
+                L_cycles=2,
+                supervision_steps=32,
+                batch_size=32,
+                max_steps=64,
+                noise=0.2,
+                halting={"head_start": 12},
+            ),
         ),
         published_vocabulary=11,  # padding, blank, nine digits
     )

@@ -12,17 +12,19 @@ AHEAD = 24
 
 
 @contextmanager
-def prefetched(draw: Callable[[int], Batch]) -> Iterator[Callable[[int], Batch]]:
+def prefetched(
+    draw: Callable[[int], Batch], *, processes: int = 1, ahead: int = AHEAD
+) -> Iterator[Callable[[int], Batch]]:
     """`draw`, for numbers that never go back; it has to be a pure function that can be sent to a process."""
     # A fork would inherit the locks of torch's threads.
-    with ProcessPoolExecutor(1, get_context("spawn"), initializer=_one_thread) as process:
+    with ProcessPoolExecutor(processes, get_context("spawn"), initializer=_one_thread) as process:
         coming: deque[tuple[int, Future[Batch]]] = deque()
 
         def take(number: int) -> Batch:
             while coming and coming[0][0] < number:
                 coming.popleft()
             start = coming[-1][0] + 1 if coming else number
-            coming.extend((later, process.submit(draw, later)) for later in range(start, number + AHEAD))
+            coming.extend((later, process.submit(draw, later)) for later in range(start, number + ahead))
             return coming[0][1].result()
 
         try:

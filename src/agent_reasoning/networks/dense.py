@@ -1,0 +1,72 @@
+"""Grids without tables: the messages of Sudoku and of mazes by reshapes and shifts, several times as fast as by lists of
+entries where all problems of a batch have one shape. The same numbers as `MessageBlock` makes, for training, which
+needs them fast; serving takes problems of any shape.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from agent_reasoning.networks.batch import KnownPairs
+from agent_reasoning.networks.structured import MessageBlock
+
+SIDE, BOX = 9, 3
+
+
+def known(tokens: Tensor, allowed: Tensor) -> KnownPairs:
+    """Tokens (B, L) and candidates (B, L, V) of problems without features or padding."""
+    none = allowed.new_zeros((*allowed.shape, 0), dtype=torch.float32)
+    return KnownPairs(
+        present=torch.ones_like(allowed),
+        allowed=allowed,
+        amounts=none,
+        tokens=tokens,
+        cell_features=none[:, :, 0],
+        candidate_features=none,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Units:
+    """Sudoku: 81 cells row by row, 9 candidates; groups of one candidate in each row, column and box, in this order."""
+
+    def heard(self, block: MessageBlock, h: Tensor, spoken: Tensor) -> Tensor:
+        B, L, V, _ = h.shape
+        cell, row, column, box = spoken.view(B, SIDE, SIDE, V, 4, block.message).unbind(-2)
+        to_cell, to_row, to_column, to_box = block.hear
+        told = block.own(h).view(B, SIDE, SIDE, V, -1) + (to_row(pooled(row, (2,))) + to_cell(pooled(cell, (3,))))
+        told = told + to_column(pooled(column, (1,)))
+        boxes = (B, BOX, BOX, BOX, BOX, V)  # box row, row in it, box column, column in it
+        told = told.view(*boxes, -1) + to_box(pooled(box.reshape(*boxes, block.message), (2, 4)))
+        heard: Tensor = told.view(B, L, V, -1)
+        return heard
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """Mazes: H*W cells row by row; a relation for each side, from the square there, where both are open."""
+
+    is_open: Tensor  # (B, H, W) bool
+    sides: tuple[tuple[int, int], ...]  # for each relation where its source is: rows down, columns right
+
+    def heard(self, block: MessageBlock, h: Tensor, spoken: Tensor) -> Tensor:
+        (B, L, V, _), (_, H, W), M = h.shape, self.is_open.shape, block.message
+        cell, *by_side = torch.split(spoken, M, -1)
+        to_cell, *to_sides = block.hear
+        speaks = self.is_open.view(B, H, W, 1, 1).to(spoken.dtype)
+        parts, weights = [h], [block.own.weight]
+        for (down, right), said, project in zip(self.sides, by_side, to_sides, strict=True):
+            around = F.pad(said.reshape(B, H, W, V, M) * speaks, (0, 0, 0, 0, 1, 1, 1, 1))
+            parts.append((around[:, 1 + down : 1 + down + H, 1 + right : 1 + right + W] * speaks).reshape(B, L, V, M))
+            weight = project.get_parameter("weight")
+            weights.append(weight[:, :M] + weight[:, M:])  # of one neighbour, the mean and the maximum are the same
+        heard = F.linear(torch.cat(parts, -1), torch.cat(weights, 1), block.own.bias)
+        told: Tensor = heard + to_cell(pooled(cell, (2,)))
+        return told
+
+
+def pooled(said: Tensor, over: tuple[int, ...]) -> Tensor:
+    """(..., M) -> (..., 2M), with size 1 where pooled: mean, then maximum."""
+    return torch.cat([said.mean(over, keepdim=True), said.amax(over, keepdim=True)], -1)
