@@ -21,7 +21,6 @@ from agent_reasoning.tasks.sudoku import Sudoku
 
 HARD = "........1..1..2.3..4..5.6.....7.5....5..6.8..7..3....2.6.....9.4.5.9....8....64.."
 MOST_STEPS = 4096
-PICTURES = 6
 ENDS = 12  # steps at either end of the table
 SIDE, GAP, TITLE = 198, 26, 22  # of one grid, in pixels
 STYLE = """<style>
@@ -72,10 +71,9 @@ def moments(puzzle: str, models: Path) -> list[Moment]:
 
 
 def chosen(found: list[Moment]) -> list[Moment]:
-    """The first, the last, and between them what went ahead on the branch that led to the answer."""
-    last_dead = max((at for at, m in enumerate(found) if m.narrowing and m.narrowing.event == "dead_end"), default=0)
-    telling = [0, 1, 2, last_dead, last_dead + 1, len(found) - 1]
-    return [found[at] for at in sorted({min(at, len(found) - 1) for at in telling})][:PICTURES]
+    """The first two, the last two, and others between them."""
+    last = len(found) - 1
+    return [found[at] for at in sorted({0, min(1, last), last // 3, 2 * last // 3, max(0, last - 1), last})]
 
 
 def title(moment: Moment, last: bool) -> str:

@@ -55,7 +55,7 @@ def test_all_models_are_compared_in_one_run(tmp_path):
 
     assert done.exit_code == 0, done.output
     figures = json.loads(path.read_text())
-    assert set(figures["tasks"]) == {"placement", "rollout", "root-cause", "sudoku"}
+    assert set(figures["tasks"]) == {"maze", "placement", "rollout", "root-cause", "sudoku"}
     assert "exact search" in [line["who"] for line in figures["tasks"]["root-cause"]["lines"]]
 
 
