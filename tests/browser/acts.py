@@ -3,6 +3,7 @@
 from playwright.sync_api import expect
 
 TITLES = {"sudoku": "Sudoku", "rollout": "Rollout", "root-cause": "Root cause", "placement": "Placement"}
+"""Of the tasks whose models ship."""
 
 
 def choose(page, task):

@@ -1,6 +1,7 @@
 """What goes wrong is said so that a person can mend it."""
 
 import json
+from hashlib import sha256
 
 import pytest
 from playwright.sync_api import expect
@@ -147,6 +148,48 @@ def test_a_service_that_is_away_when_the_page_opens_can_be_tried_again(chromium,
 
     expect(page.get_by_role("heading", name="Problem", exact=True)).to_be_visible()
     page.close()
+
+
+KEY = "ar_" + "k" * 43
+
+
+def test_a_service_that_wants_a_key_is_given_one_that_stays_out_of_the_address(chromium):
+    line = f"tester:{sha256(KEY.encode()).hexdigest()}"
+    with serving(LOG_LEVEL="error", API_KEYS=line) as (_, url), chromium.new_context() as context:
+        page = context.new_page()
+        page.goto(url)
+        expect(page.get_by_role("alert")).to_contain_text("An API key is needed")
+        page.get_by_label("API key").fill("ar_wrong")
+        page.get_by_role("button", name="Use this key").click()
+        expect(page.get_by_role("alert")).to_contain_text("This API key is not known here.")
+
+        page.get_by_label("API key").fill(KEY)
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name="Problem", exact=True)).to_be_visible()
+        with page.expect_request("**/reason") as sent:
+            page.get_by_role("button", name="Run", exact=True).click()
+        expect(verdict(page)).to_contain_text("Verified")
+
+        assert sent.value.header_value("authorization") == f"Bearer {KEY}"
+        assert KEY not in page.url
+        assert page.evaluate("JSON.stringify([{...sessionStorage}, {...localStorage}, document.cookie])") == json.dumps(
+            [{"api-key": KEY}, {}, ""], separators=(",", ":")
+        )
+        page.get_by_role("button", name="Forget the key").click()
+        run(page)
+        expect(page.get_by_role("alert").get_by_label("API key")).to_be_visible()
+        assert page.evaluate("sessionStorage.length") == 0
+
+
+def test_a_task_that_no_model_is_loaded_for_says_so_before_it_is_run(page):
+    page.route("**/models", lambda route: route.fulfill(json=[{"task": "sudoku"}]))
+    page.reload()
+    choose(page, "rollout")
+
+    expect(page.locator("fieldset.tasks label", has_text="Rollout")).to_contain_text("no model here")
+    expect(page.locator("#problem .note")).to_contain_text("has loaded no model for this task")
+    choose(page, "sudoku")
+    expect(page.locator("#problem .note")).to_have_count(0)
 
 
 def test_a_task_without_an_editor_works_as_text(open_page):

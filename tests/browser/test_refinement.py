@@ -1,5 +1,7 @@
 """The refinement as it is watched: live, afterwards, and when it is stopped."""
 
+import json
+
 from playwright.sync_api import expect
 
 from tests.browser.acts import as_text, option, run, verdict
@@ -63,6 +65,36 @@ def test_the_steps_can_be_gone_back_to(page):
     page.keyboard.press("ArrowRight")
     expect(page.locator(".refinement .step")).to_contain_text(f"Confidence {confidence}")
     expect(page.locator(".sudoku.solved > .changed")).to_have_count(int(changed))
+
+
+def test_a_step_of_a_model_that_deduces_says_what_it_came_to(page):
+    """The stream is the service's own, with what a deducing model adds; the one without it is every other test's."""
+    events = [
+        {"event": "narrowed", "removed": 31, "undecided": 40, "depth": 0, "tree": 0},
+        {"event": "guessed", "removed": 0, "undecided": 39, "depth": 0, "tree": 0},
+        {"event": "dead_end", "removed": 1, "undecided": 30, "depth": 1, "tree": 0},
+    ]
+
+    def deduced(route):
+        sent = route.fetch().text().replace("\r\n", "\n").split("\n\n")
+        step = next(json.loads(one.partition("data: ")[2]) for one in sent if "event: step" in one)
+        steps = [{**step, "step": number, "narrowing": event} for number, event in enumerate(events, 1)]
+        stream = [f"event: step\ndata: {json.dumps(one)}" for one in steps] + [
+            one for one in sent if "event: result" in one
+        ]
+        route.fulfill(content_type="text/event-stream", body="\n\n".join([*stream, ""]) + "\n")
+
+    page.route("**/reason", deduced)
+    run(page)
+    verdict(page)
+
+    page.locator("summary", has_text="All steps as a table").click()
+    told = [row.locator("td").nth(2).text_content() for row in page.locator(".refinement tbody tr").all()]
+    assert told == ["31 candidates removed", "guessed", "dead end, went back"]
+    page.get_by_role("slider").fill("3")
+    expect(page.locator(".refinement .step")).to_contain_text("dead end, went back; 30 undecided, below 1 guess.")
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 def test_samples_can_be_looked_at_one_by_one(page):

@@ -7,15 +7,15 @@ import re
 import pytest
 from rich.console import Console
 
-from agent_reasoning.commands.watching import Picture, curve, in_words, marked
-from agent_reasoning.schemas import StreamedStep
+from agent_reasoning.commands.watching import Picture, curve, in_words, marked, print_line
+from agent_reasoning.schemas import Narrowing, StreamedStep
 from tests.commands.running import SUDOKU, on_a_terminal, run
 
 
-def step(number, confidence, answer="a b", sample=0, verified=False):
+def step(number, confidence, answer="a b", sample=0, verified=False, narrowing=None):
     return StreamedStep(
         step=number, confidence=confidence, intermediate_answer=answer, changed=1, verified=verified, sample=sample,
-        solution={},
+        solution={}, narrowing=narrowing,
     )  # fmt: skip
 
 
@@ -71,6 +71,28 @@ def test_the_sample_that_is_ahead_is_shown_with_what_changed():
     assert "Step 2" in text
     assert "sample 1 confidence ▅█ 0.900" in text
     assert "c e" in text
+
+
+@pytest.mark.parametrize(
+    ("event", "removed", "said"),
+    [
+        ("narrowed", 31, "31 candidates removed"),
+        ("narrowed", 1, "1 candidate removed"),
+        ("guessed", 0, "guessed"),
+        ("dead_end", 4, "dead end, went back"),
+    ],
+)
+def test_what_a_deduction_came_to_is_said_in_words(event, removed, said):
+    deduced = step(3, 0.5, narrowing=Narrowing(event=event, removed=removed, undecided=12, depth=1, tree=0))
+    picture = Picture(lambda solution: None, Console(width=80, height=30))
+    picture.add(deduced)
+
+    drawn, line = (Console(width=80, record=True, file=io.StringIO()) for _ in range(2))
+    drawn.print(picture.render())
+    print_line(line, deduced)
+
+    assert f"; {said}, 12 undecided" in drawn.export_text()
+    assert line.export_text().startswith(f"step 3: {said}, 1 changed, ")
 
 
 def test_words_that_differ_are_marked():

@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.text import Text
 
 from agent_reasoning.errors import ReasoningError
-from agent_reasoning.schemas import StreamedStep
+from agent_reasoning.schemas import Narrowing, StreamedStep
 
 HOLD_SECONDS = 0.12  # a step takes a millisecond: nobody would see it
 MOST_SECONDS = 4.0  # of all that holding; a long search goes on at its own speed
@@ -48,10 +48,21 @@ def watching(request: dict[str, Any]) -> Iterator[Callable[[StreamedStep], None]
 def print_line(console: Console, step: StreamedStep) -> None:
     sample = f" sample {step.sample}" if step.sample else ""
     state = "verified" if step.verified else "not verified"
+    narrowed = "" if step.narrowing is None else f"{narrowing_in_words(step.narrowing)}, "
     console.print(
-        f"step {step.step}{sample}: {step.changed} changed, confidence {step.confidence:.3f}, {state}: {step.intermediate_answer}",
+        f"step {step.step}{sample}: {narrowed}{step.changed} changed, confidence {step.confidence:.3f}, {state}:"
+        f" {step.intermediate_answer}",
         soft_wrap=True, markup=False, highlight=False,
     )  # fmt: skip
+
+
+def narrowing_in_words(narrowing: Narrowing) -> str:
+    """What a step of a model that deduces came to."""
+    if narrowing.event == "guessed":
+        return "guessed"
+    if narrowing.event == "dead_end":
+        return "dead end, went back"
+    return f"{narrowing.removed} {'candidate' if narrowing.removed == 1 else 'candidates'} removed"
 
 
 def in_words(request: dict[str, Any]) -> Words:
@@ -91,6 +102,8 @@ class Picture:
         now = ahead[-1]
         state = ("verified", "bold green") if now.verified else ("not verified yet", "yellow")
         title = Text.assemble((f"Step {now.step}", "bold"), f", {now.changed} changed, ", state)
+        if now.narrowing is not None:
+            title.append(f"; {narrowing_in_words(now.narrowing)}, {now.narrowing.undecided} undecided")
         answer = self._answer(now)
         before = self._answer(ahead[-2]) if len(ahead) > 1 else answer
         lines = answer.splitlines()[: max(3, self.console.height - AROUND)]

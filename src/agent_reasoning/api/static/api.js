@@ -1,4 +1,5 @@
 // The service, as this page uses it. Paths are relative, so that it works below a prefix, too.
+import { key } from "./key.js";
 import { createParser } from "./vendor/eventsource-parser.js";
 
 /** What the service, or the network, refused; `problem` is RFC 9457's, with `retryAfter` in seconds where it says so. */
@@ -11,6 +12,15 @@ export class Refused extends Error {
 
 export async function fetchTasks() {
   return (await send("tasks", { headers: { accept: "application/json" } })).json();
+}
+
+/** The names of the tasks that a model is loaded for; null where they cannot be had: a run will then say so. */
+export async function fetchServed() {
+  try {
+    return new Set((await (await send("models", {})).json()).map(({ task }) => task));
+  } catch {
+    return null;
+  }
 }
 
 /** The JSON Schema of a task's context; null where it cannot be had. */
@@ -49,8 +59,9 @@ export async function* reason(request, signal) {
 
 async function send(path, options) {
   let response;
+  const headers = key() === null ? options.headers : { ...options.headers, authorization: `Bearer ${key()}` };
   try {
-    response = await fetch(path, options);
+    response = await fetch(path, { ...options, headers });
   } catch (error) {
     if (options.signal?.aborted) throw error;
     throw new Refused({ title: "The service cannot be reached", detail: "No answer came. Is it running, and are you still online? Nothing was lost: try again when it is back." });

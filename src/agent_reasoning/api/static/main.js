@@ -1,4 +1,4 @@
-import { fetchTasks } from "./api.js";
+import { fetchServed, fetchTasks } from "./api.js";
 import { html, render } from "./dom.js";
 import { choose, loadFromLocation } from "./problem.js";
 import { isBusy, start, stop } from "./run.js";
@@ -10,7 +10,7 @@ onChange(() => render(html`<${App} ...${state} />`, document.getElementById("app
 async function begin() {
   update({ failure: null });
   try {
-    update({ tasks: await fetchTasks() });
+    update({ tasks: await fetchTasks(), served: await fetchServed() });
   } catch (error) {
     update({ failure: { problem: error.problem ?? { title: "The page failed", detail: error.message }, again: begin } });
     return;

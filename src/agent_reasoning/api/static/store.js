@@ -2,6 +2,7 @@
 
 export const state = {
   tasks: [], // as GET /tasks lists them
+  served: null, // the names of those that a model is loaded for; null where that is not known
   failure: null, // why they could not be had
   task: null, // the chosen one's name
   drafts: {}, // task name -> the problem as it is being edited (see problem.js)

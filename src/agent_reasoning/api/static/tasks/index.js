@@ -15,11 +15,12 @@
                          before: the solution one step before; violations: the verifier's, for the final answer alone */
 
 import generic from "./generic.js";
+import maze from "./maze.js";
 import placement from "./placement.js";
 import rollout from "./rollout.js";
 import rootCause from "./root_cause.js";
 import sudoku from "./sudoku.js";
 
-export const EDITORS = { sudoku, rollout, "root-cause": rootCause, placement };
+export const EDITORS = { sudoku, rollout, "root-cause": rootCause, placement, maze };
 
 export const editorOf = (name) => (Object.hasOwn(EDITORS, name) ? EDITORS[name] : generic);

@@ -3,15 +3,16 @@ import { choose } from "../problem.js";
 import { EDITORS } from "../tasks/index.js";
 import { AnswerPanel } from "./answer.js";
 import { Problem } from "./errors.js";
+import { ForgetKey } from "./key.js";
 import { ProblemPanel } from "./problem.js";
 import { ThemeButton } from "./theme.js";
 
-export function App({ tasks, failure, task, drafts, run, said }) {
+export function App({ tasks, served, failure, task, drafts, run, said }) {
   return html`
     <a class="skip" href="#problem" onClick=${skip}>Skip to the problem</a>
     <header class="top">
       <a class="brand" href="./"><img src="static/icon.svg" alt="" width="28" height="28" /><span>agent-reasoning</span></a>
-      <nav aria-label="Elsewhere"><a href="docs">API</a><a href="models">Models</a><${ThemeButton} /></nav>
+      <nav aria-label="Elsewhere"><a href="docs">API</a><a href="models">Models</a><${ForgetKey} /><${ThemeButton} /></nav>
     </header>
     <main>
       <div class="intro">
@@ -24,17 +25,19 @@ export function App({ tasks, failure, task, drafts, run, said }) {
           ${inOrder(tasks).map(({ name, task_type }) => html`
             <label key=${name} class=${name === task ? "chosen" : ""}>
               <input type="radio" name="task" value=${name} checked=${name === task} onChange=${() => choose(name)} />
-              <strong>${EDITORS[name]?.title ?? name}</strong><small>${task_type}</small>
+              <strong>${EDITORS[name]?.title ?? name}</strong><small>${task_type}${isServed(served, name) ? "" : ", no model here"}</small>
             </label>`)}
         </fieldset>
         <div class="panels">
-          <${ProblemPanel} key=${task} task=${tasks.find(({ name }) => name === task)} draft=${drafts[task]} run=${run} />
+          <${ProblemPanel} key=${task} task=${tasks.find(({ name }) => name === task)} draft=${drafts[task]} run=${run} served=${isServed(served, task)} />
           <${AnswerPanel} run=${run} />
         </div>`}
     </main>
     <div class=${said ? "toast" : "toast quiet"} role="status">${said}</div>
   `;
 }
+
+const isServed = (served, name) => served === null || served.has(name);
 
 /** As the editors are listed, then the others. */
 const inOrder = (tasks) => {

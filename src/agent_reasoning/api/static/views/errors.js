@@ -1,5 +1,6 @@
 import { html } from "../dom.js";
 import { secondsLeft } from "../run.js";
+import { KeyForm } from "./key.js";
 
 const ADVICE = {
   "rate-limited": "You, or others behind the same address, sent more than this service lets one client send.",
@@ -42,6 +43,7 @@ export function Problem({ problem, since, again }) {
       ${places.length ? html`<ul class="places">${places.map(({ where, what }) => html`<li><code>${where}</code> ${what.join("; or: ")}.${hintOf(where, problem.schema)}</li>`)}</ul>` : html`<p>${problem.detail}</p>`}
       ${problem.candidates && html`<p>It could be: ${problem.candidates.join(", ")}.</p>`}
       ${ADVICE[code] && html`<p>${ADVICE[code]}</p>`}
+      ${code === "unauthenticated" && html`<${KeyForm} again=${again} />`}
       ${waits && again && html`<p><button type="button" onClick=${again} disabled=${wait > 0}>Try again</button> ${wait > 0 && html`<span>in ${wait} s</span>`}</p>`}
       ${problem.request_id && html`<p class="fine">Request <code>${problem.request_id}</code>; the service's log has it under this name.</p>`}
     </div>`;

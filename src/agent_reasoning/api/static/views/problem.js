@@ -3,7 +3,7 @@ import { copyLink, edit, loadExample, loadRandom, loadText, toEditor, toText } f
 import { isBusy, start, stop } from "../run.js";
 import { editorOf } from "../tasks/index.js";
 
-export function ProblemPanel({ task, draft, run }) {
+export function ProblemPanel({ task, draft, run, served }) {
   const editor = editorOf(task.name);
   const refused = run?.phase === "refused" ? run.problem : null;
   return html`
@@ -17,6 +17,7 @@ export function ProblemPanel({ task, draft, run }) {
         </div>
       </div>
       <p class="fine">${task.summary}</p>
+      ${!served && html`<p class="note">This service has loaded no model for this task, so it cannot solve it. What you set here can be edited and shared.</p>`}
       <form onSubmit=${submit}>
         <div class="ask">
           <label class="field"><span>Question</span>

@@ -12,6 +12,7 @@ export function Refinement({ run }) {
   const last = steps.length + (isAnswering(run, run.sample) ? 1 : 0);
   const samples = Object.keys(run.steps).map(Number);
   const busy = isBusy(run);
+  const deduces = steps.some((one) => one.narrowing);
   return html`
     <div class="refinement">
       <div class="bar">
@@ -32,9 +33,9 @@ export function Refinement({ run }) {
         : html`<p class="step">${origin(run)}</p>`}
       <details class="words"><summary>All steps as a table</summary>
         <div class="scroll" tabindex="0" role="region" aria-label="All steps">
-          <table><thead><tr><th scope="col">Step</th><th scope="col">Confidence</th><th scope="col">Changed</th><th scope="col">Verifies</th><th scope="col">Answer</th></tr></thead>
+          <table><thead><tr><th scope="col">Step</th><th scope="col">Confidence</th>${deduces && html`<th scope="col">Deduction</th>`}<th scope="col">Changed</th><th scope="col">Verifies</th><th scope="col">Answer</th></tr></thead>
             <tbody>${steps.map((one, number) => html`
-              <tr class=${number === run.at ? "shown" : ""}><td>${one.step}</td><td>${percent(one.confidence)}</td><td>${one.changed}</td><td>${one.verified ? "yes" : "no"}</td><td class="brief">${one.intermediate_answer}</td></tr>`)}</tbody></table>
+              <tr class=${number === run.at ? "shown" : ""}><td>${one.step}</td><td>${percent(one.confidence)}</td>${deduces && html`<td class="deduced">${inWords(one.narrowing)}</td>`}<td>${one.changed}</td><td>${one.verified ? "yes" : "no"}</td><td class="brief">${one.intermediate_answer}</td></tr>`)}</tbody></table>
         </div></details>
     </div>`;
 }
@@ -43,12 +44,14 @@ const changes = (count) => (count === 0 ? "nothing changed" : `${count} ${count 
 
 const NARROWED = {
   narrowed: ({ removed }) => `${removed} ${removed === 1 ? "candidate" : "candidates"} removed`,
-  guessed: () => "nothing could be removed, so one was guessed",
-  dead_end: () => "a dead end: no answer is left in this branch",
+  guessed: () => "guessed",
+  dead_end: () => "dead end, went back",
 };
 
 /** What a step of a model that deduces came to. */
-const narrowed = (step) => `Deduction: ${NARROWED[step.event]?.(step) ?? step.event}; ${step.undecided} undecided, ${step.depth} guesses deep.`;
+const inWords = (narrowing) => narrowing && (NARROWED[narrowing.event]?.(narrowing) ?? narrowing.event);
+
+const narrowed = (narrowing) => `Deduction: ${inWords(narrowing)}; ${narrowing.undecided} undecided${narrowing.depth ? `, below ${narrowing.depth} ${narrowing.depth === 1 ? "guess" : "guesses"}` : ""}.`;
 
 /** Where the answer that is shown comes from. */
 function origin(run) {
