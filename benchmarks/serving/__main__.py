@@ -18,13 +18,12 @@ from typing import Any
 from agent_reasoning.engine.loading import load_bundles
 from benchmarks.serving import capacity, overhead, reference, report, soak
 from benchmarks.serving.report import say
-from benchmarks.serving.servers import Host, LitServeSetting, have, litserve, ours
+from benchmarks.serving.servers import MODELS, Host, LitServeSetting, have, litserve, ours
 from benchmarks.serving.stream import ROOT, Item, make_stream
 from benchmarks.serving.windows import Loader, loading
 
 PARTS = ("offline", "open", "overhead")
 RESULTS = ROOT / "benchmarks" / "results"
-MODELS = ROOT / "models"
 
 
 def arguments() -> argparse.Namespace:

@@ -18,6 +18,9 @@ from tests.live import free_port, serving
 
 START_SECONDS = 120
 
+# The reference loops know plain recursion only, so every server gets the Sudoku model that recurs.
+MODELS = ROOT / "benchmarks" / "models"
+
 Running = tuple[int, str]  # process id, URL
 Host = Callable[[], AbstractContextManager[Running]]
 
@@ -44,7 +47,7 @@ def have(package: str) -> bool:
 @contextmanager
 def ours(env: Mapping[str, str]) -> Iterator[Running]:
     # LOG_LEVEL: nobody reads the pipe that its log goes to.
-    with serving(**{"DEVICE": "cpu", "LOG_LEVEL": "error", **env}) as (process, url):
+    with serving(**{"DEVICE": "cpu", "LOG_LEVEL": "error", "MODEL_PATH": str(MODELS), **env}) as (process, url):
         yield process.pid, url
 
 
@@ -56,7 +59,7 @@ def litserve(setting: LitServeSetting) -> Iterator[Running]:
         "-m",
         "benchmarks.serving.litserve_host",
         f"--port={port}",
-        f"--models={ROOT / 'models'}",
+        f"--models={MODELS}",
     ]
     command += [f"--workers={setting.workers}", f"--threads={setting.threads}"]
     command += [f"--max-batch-size={setting.max_batch_size}", f"--batch-timeout={setting.batch_timeout}"]
