@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent_reasoning.engine.deduction import Deduction, Narrowing, Opinion
+from agent_reasoning.engine.evidence import Evidence
 from agent_reasoning.engine.loading import load_model
 from agent_reasoning.evaluation.trajectories import Alone
 from agent_reasoning.tasks import verdict_on
@@ -20,7 +21,6 @@ from agent_reasoning.tasks.sudoku import Sudoku
 
 HARD = "........1..1..2.3..4..5.6.....7.5....5..6.8..7..3....2.6.....9.4.5.9....8....64.."
 MOST_STEPS = 4096
-PICTURES = 6
 ENDS = 12  # steps at either end of the table
 SIDE, GAP, TITLE = 198, 26, 22  # of one grid, in pixels
 STYLE = """<style>
@@ -54,13 +54,13 @@ def moments(puzzle: str, models: Path) -> list[Moment]:
     refinement, tree = model.begin([problem]), Deduction(problem.candidates, model.deduction)
     found: list[Moment] = []
     while len(found) < MOST_STEPS:
-        tree.place([Alone(0)], 0, refinement)
-        before = tree.branch_for(0).candidates
+        tree.place(tree.staff([Alone(0)]), 0, refinement)
+        before = tree.at[0].candidates
         refined = refinement.step()
         assert refined.logits is not None
         opinion = Opinion(refined.logits[0], float(refined.q_halt_logits[0]))
         solved = verdict_on(task, instance, refined.choices[0]).valid
-        confidence = model.confidence(opinion.belief, len(found) + 1)
+        confidence = model.confidence(Evidence(opinion.belief, len(found) + 1))
         if solved:
             answered = np.zeros_like(before)
             answered[np.arange(len(before)), refined.choices[0]] = True
@@ -71,10 +71,9 @@ def moments(puzzle: str, models: Path) -> list[Moment]:
 
 
 def chosen(found: list[Moment]) -> list[Moment]:
-    """The first, the last, and between them what went ahead on the branch that led to the answer."""
-    last_dead = max((at for at, m in enumerate(found) if m.narrowing and m.narrowing.event == "dead_end"), default=0)
-    telling = [0, 1, 2, last_dead, last_dead + 1, len(found) - 1]
-    return [found[at] for at in sorted({min(at, len(found) - 1) for at in telling})][:PICTURES]
+    """The first two, the last two, and others between them."""
+    last = len(found) - 1
+    return [found[at] for at in sorted({0, min(1, last), last // 3, 2 * last // 3, max(0, last - 1), last})]
 
 
 def title(moment: Moment, last: bool) -> str:

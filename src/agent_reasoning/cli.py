@@ -139,7 +139,7 @@ def dead_letters() -> None:
     show_default=True,
     help="With --search: problems under way at once; more are faster, but the seconds are then not a lone caller's.",
 )
-@click.option("--untrained", is_flag=True, help="With --search: beside the same search by untrained weights.")
+@click.option("--untrained", is_flag=True, help="With --search or --all: beside the same search by untrained weights.")
 @click.option("--published", is_flag=True, help="A published checkpoint as its authors evaluate: all steps, no stop.")
 @click.option("--int8", is_flag=True, help="A published checkpoint with int8 weights, on CPU.")
 def evaluate(
@@ -148,8 +148,10 @@ def evaluate(
     """Measure the model of TASK on fresh instances: accuracy, cost, and how good its confidence is."""
     if every == bool(options["task"]):
         raise click.UsageError("Name a TASK, or say --all.")
-    if not search and (samples or untrained or together > 1 or len(options["puzzles"]) > 1):
-        raise click.UsageError("--samples, --together, --untrained and several --puzzles go with --search.")
+    if not search and (samples or together > 1 or len(options["puzzles"]) > 1):
+        raise click.UsageError("--samples, --together and several --puzzles go with --search.")
+    if untrained and not (search or every):
+        raise click.UsageError("--untrained goes with --search or --all.")
     if search and (every or options["published"] or options["int8"]):
         raise click.UsageError("--search is for one TASK and our own models.")
     if search:
@@ -161,7 +163,8 @@ def evaluate(
     elif every:
         from agent_reasoning.commands.compare import evaluate_all
 
-        figures = evaluate_all(*(options[name] for name in ("models", "count", "seed", "device")))
+        models, count, seed, device = (options[name] for name in ("models", "count", "seed", "device"))
+        figures = evaluate_all(models, count, seed, device, with_untrained=untrained)
     else:
         from agent_reasoning.commands.evaluate import evaluate as run
 

@@ -92,6 +92,15 @@ class Problem:
         """(L, V)"""
         return self.candidates.shape[0], self.candidates.shape[1]
 
+    @cached_property
+    def summary(self) -> NDArray[np.float64]:
+        """What the problem is like, in a few numbers, whatever its size: L and V as logarithms; the share of candidates that
+        cells may take, its mean and deviation over cells; and mean, deviation, least and most of each cell feature."""
+        allowed = self.candidates.mean(1)
+        features = self.cell_features if self.cell_features.size else np.zeros((1, 0))
+        of_features = features.mean(0), features.std(0), features.min(0), features.max(0)
+        return np.concatenate([np.log(self.size), [allowed.mean(), allowed.std()], *of_features], dtype=np.float64)
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:

@@ -227,6 +227,34 @@ def test_pages_of_other_origins_may_not_ask_unless_they_are_named(registry, mode
     assert (refused.status_code, refused.headers["access-control-allow-origin"]) == (401, "https://a.example")
 
 
+def test_a_page_may_send_what_clients_of_openai_and_mcp_send_in_browsers(registry, models):
+    sent = "authorization,content-type,x-stainless-lang,x-stainless-retry-count,mcp-protocol-version,mcp-session-id"
+    preflight = {"origin": "https://a.example", "access-control-request-method": "POST",
+                 "access-control-request-headers": sent}  # fmt: skip
+
+    with application(registry, models, origins=("https://a.example",)) as named:
+        allowed = named.options("/v1/chat/completions", headers=preflight)
+        read = named.get("/v1/models", headers={"origin": "https://a.example"} | bearer(BOT))
+
+    assert allowed.status_code == 200
+    assert set(sent.split(",")) <= set(allowed.headers["access-control-allow-headers"].split(","))
+    assert "mcp-session-id" in read.headers["access-control-expose-headers"]
+
+
+def test_a_page_can_read_of_an_unexpected_failure(registry, models, monkeypatch):
+    service = ReasoningService(registry, models)
+    app = create_app(service, access=Access(origins=("https://a.example",)))
+    with TestClient(app, raise_server_exceptions=False) as client:
+
+        async def broken(*_, **__):
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(service, "reason", broken)
+        response = client.post("/reason", json=ASK, headers={"origin": "https://a.example"})
+
+    assert (response.status_code, response.headers["access-control-allow-origin"]) == (500, "https://a.example")
+
+
 async def reads_by_itself(scope, receive, send):
     """A face that reads its body by a library that knows no limit, and tells whatever goes wrong in its own way."""
     try:
@@ -297,7 +325,7 @@ def test_neither_keys_nor_guesses_reach_the_log_and_clients_do():
                 for headers in (bearer(BOT), {"x-api-key": OTHER}, bearer(guess), {"x-api-key": guess}, {})
             ]
         process.terminate()
-        log = process.communicate(timeout=60)[1].decode()
+        log = process.communicate(timeout=240)[1].decode()
 
     lines = [json.loads(line) for line in log.splitlines()]
     assert statuses == [200, 200, 401, 401, 401]

@@ -55,6 +55,13 @@ def test_a_function_is_registered_by_a_json_body_listed_called_replaced_and_dele
     assert (deleted.status_code, enabled.get("/v1/functions/add").status_code) == (204, 404)
 
 
+@pytest.mark.parametrize(("method", "path"), [("POST", "register"), ("PUT", "add"), ("POST", "calculate/call")])
+def test_a_page_cannot_register_code_by_a_form(enabled, method, path):
+    response = enabled.request(method, f"/v1/functions/{path}", json=ADD, headers={"content-type": "text/plain"})
+
+    assert (response.status_code, error(response)["code"]) == (415, "unsupported_media_type")
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "code", "words"),
     [

@@ -130,7 +130,7 @@ def test_what_can_be_asked_and_who_answers(client):
     assert (
         {task.name for task in tasks}
         >= {model.task for model in models}
-        == {"placement", "rollout", "root-cause", "sudoku"}
+        == {"maze", "placement", "rollout", "root-cause", "sudoku"}
     )
     assert client.task("rollout").context_schema["type"] == "object"
     assert client.reason("?", next(task.example for task in tasks if task.name == "rollout")["context"]).verified

@@ -25,6 +25,7 @@ LOST = f'agent_reasoning_publications_total{{{POD}, outcome="given-up"}}'
 DEAD = 'agent_reasoning_dead_letters_total{job="agent-reasoning-dead-letters", code="5xx"}'
 OTHER_USED = f'agent_reasoning_slots{{{POD}, task="rollout", state="used"}}'
 OTHER_TICKS = f'agent_reasoning_step_seconds_count{{{POD}, task="rollout"}}'
+UNKNOWN_KEY = f'agent_reasoning_unauthenticated_total{{{POD}, reason="unknown"}}'
 STARTED = f"process_start_time_seconds{{{POD}}}"
 UP = f"up{{{POD}}}"
 SINK_UP = 'up{job="agent-reasoning-dead-letters", pod="b", endpoint="user-port"}'
@@ -67,6 +68,7 @@ HEALTHY = {
     GPU: f"0.4x{DAY + 120}",
     PUBLISHED: f"0+600x{DAY + 120}",
     LOST: f"0x{DAY + 120}",
+    UNKNOWN_KEY: f"0x{DAY + 120}",
     DEAD: f"0x{DAY + 120}",
     STARTED: f"1000x{DAY + 120}",
     UP: f"1x{DAY + 120}",
@@ -215,6 +217,8 @@ CASES = [
         25,
         {("AgentReasoningPublicationsFailing", "warning")},
     ),
+    ("a client's key was taken away", {UNKNOWN_KEY: "0+30x40"}, 30, {("AgentReasoningKeysRefused", "warning")}),
+    ("somebody tries a key now and then", {UNKNOWN_KEY: "0+2x40"}, 30, NONE),
     ("one result in a hundred is not published", {PUBLISHED: "0+99x40", LOST: "0+1x40"}, 25, NONE),
     ("one dead letter", {DEAD: "0x10 1x10"}, 12, {("AgentReasoningDeadLetters", "warning")}),
     ("a dead letter that woke the sink", {DEAD: "_x5 1x20"}, 12, {("AgentReasoningDeadLetters", "warning")}),

@@ -1,15 +1,19 @@
 """What `make validate` accepts, and what it refuses."""
 
+import base64
 import re
+from pathlib import Path
 
 import pytest
 
+from agent_reasoning.service.keys import new_key
+from agent_reasoning.service.settings import Settings
 from tools.contract import CHOICES, OVERLAYS
 from tools.contract import WITHOUT_PROMETHEUS as WITHOUT
 from tools.manifests import app
 from tools.manifests.build import ROOT, BuildFailed, build
 from tools.manifests.check import check
-from tools.manifests.objects import of
+from tools.manifests.objects import environment, of
 from tools.manifests.pods import flags, unpublished
 
 GONE = object()
@@ -181,6 +185,9 @@ SETTINGS = [
     ("RATE_LIMIT", "600/minute", "all are one"),
     ("LOG_FORMAT", "xml", "LOG_FORMAT='xml'"),
     ("SHUTDOWN_SECONDS", "75", "under 30 s of drain"),
+    ("API_KEYS_FILE", "/etc/agent-reasoning/keys", "in no Secret that is mounted"),
+    ("FUNCTIONS_ENABLED", "true", "needs an API key"),
+    ("EVENTS_NEED_KEY", "true", "needs API_KEYS"),
 ]
 
 
@@ -236,6 +243,108 @@ def test_replicas_are_spread_over_nodes_where_the_flag_is_on(tree, shared):
     assert flags(objects) == {"kubernetes.podspec-topologyspreadconstraints"}
 
 
+def with_keys(tree, overlay="pro", text=None):
+    """The overlay's objects with the component; the lines are those of a key that was made as users make theirs."""
+    for image in ("cpu", "cuda"):
+        path = tree / overlay / "kustomization.yaml"
+        added = f"  - ../images/{image}\n"
+        path.write_text(path.read_text().replace(added, added + "  - ../with-api-keys\n"))
+    (tree / "with-api-keys" / "keys").write_text(new_key("sre-bot")[1] + "\n" if text is None else text)
+    return build(tree / overlay)
+
+
+@pytest.mark.parametrize("overlay", ["pro", "local", "studio"])
+def test_with_api_keys_nothing_is_wrong_and_no_flag_more_is_needed(tree, built, shared, overlay):
+    objects = with_keys(tree, overlay)
+
+    assert check(objects) == []
+    assert flags(objects) == flags(built[overlay])
+    assert len(of(objects, "Secret")) == 1
+
+
+def test_the_handover_of_the_gpu_keeps_the_keys(tree):
+    with_keys(tree, "studio")
+
+    objects = build(tree / "studio-handover")
+
+    assert check(objects) == []
+    assert len(of(objects, "Secret")) == 1
+
+
+def test_the_service_reads_the_keys_that_are_mounted(tree, tmp_path):
+    """The Secret as a volume shows it: a file for each of its entries."""
+    key, line = new_key("sre-bot")
+    objects = with_keys(tree, text=f"# who may ask\n{line}\n")
+    [secret] = of(objects, "Secret")
+    [service] = [each for each in of(objects, "Service") if each["metadata"]["name"] == "agent-reasoning"]
+    path = Path(environment(service, objects)["API_KEYS_FILE"])
+    (tmp_path / path.name).write_bytes(base64.b64decode(secret["data"][path.name]))
+
+    assert Settings(api_keys_file=tmp_path / path.name).keys().name_of(key) == "sre-bot"
+
+
+def test_a_change_of_the_keys_makes_a_new_revision(tree):
+    before = with_keys(tree)
+    (tree / "with-api-keys" / "keys").write_text(new_key("planner")[1] + "\n")
+
+    assert [each["spec"] for each in of(build(tree / "pro"), "Service")] != [
+        each["spec"] for each in of(before, "Service")
+    ]
+
+
+def test_who_forgets_the_file_of_keys_is_told(tree):
+    (tree / "with-api-keys" / "keys").unlink(missing_ok=True)
+    overlay = tree / "pro" / "kustomization.yaml"
+    overlay.write_text(overlay.read_text().replace("  - ../images/cpu\n", "  - ../images/cpu\n  - ../with-api-keys\n"))
+
+    with pytest.raises(BuildFailed, match="with-api-keys/keys"):
+        build(tree / "pro")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [("# nobody yet\n", "holds no key"), ("ar_secret\n", "line 1: expected name:")]
+)
+def test_a_file_of_keys_that_stops_the_start_is_refused_and_not_repeated(tree, text, words):
+    found = check(with_keys(tree, text=text))
+
+    assert any(words in finding for finding in found)
+    assert "ar_secret" not in " ".join(found)
+
+
+def test_a_mount_that_holds_another_file_is_refused(tree):
+    objects = with_keys(tree)
+    edit(objects, *MAIN, f"{CONTAINER}.env.0.value", "/etc/agent-reasoning/api-keys")
+
+    assert any("in no Secret that is mounted" in finding for finding in check(objects))
+
+
+def test_keys_that_gitops_would_prune_are_refused(tree):
+    objects = with_keys(tree)
+    [secret] = of(objects, "Secret")
+    secret["metadata"]["annotations"].clear()
+
+    assert any(finding.startswith(f"names: Secret/{secret['metadata']['name']}") for finding in check(objects))
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("EVENTS_NEED_KEY", "true", "broker sends no key"),
+        ("FUNCTIONS_ENABLED", "true", "max-scale of 10"),
+        ("RATE_LIMIT", "600/minute", None),  # by name of a key clients are told apart
+    ],
+)
+def test_what_keys_allow_and_what_not(tree, variable, value, words):
+    objects = with_keys(tree)
+    for each in of(objects, "ConfigMap"):
+        if "DEVICE" in each["data"]:
+            each["data"][variable] = value
+
+    found = check(objects)
+
+    assert any(words in finding for finding in found) if words else found == []
+
+
 def test_a_brokers_configuration_keeps_its_name_whatever_it_says(tree, built):
     """Eventing refuses a change of spec.config."""
     overlay = tree / "local" / "kustomization.yaml"
@@ -254,12 +363,12 @@ def test_faces_that_are_added_to_the_service_need_nothing_here(built, monkeypatc
     assert check(built["pro"]) == []
 
 
-def test_what_is_deleted_by_label_is_all_that_was_applied_and_not_the_namespace(built):
+def test_what_is_deleted_by_label_is_all_that_was_applied_and_not_the_namespace(built, tree):
     text = (ROOT / "docs" / "operate.md").read_text()
     [kinds, label] = re.findall(r"kubectl -n ai-agents delete (\S+) -l (\S+)", text)[0]
     plurals = {"ksvc": "Service", "networkpolicies": "NetworkPolicy", "poddisruptionbudgets": "PodDisruptionBudget"}
     named = {plurals.get(kind, kind.removesuffix("s")).lower() for kind in kinds.split(",")}
-    objects = [each for overlay in OVERLAYS for each in built[overlay]]
+    objects = [each for overlay in OVERLAYS for each in built[overlay]] + with_keys(tree)
     key, value = label.split("=")
 
     assert named == {each["kind"].lower() for each in objects} - {"namespace"}

@@ -17,6 +17,18 @@ ROOT = np.ones((3, 3), bool)
 SURE, UNSURE, IMPOSSIBLE = 9.0, 0.0, -9.0
 
 
+@dataclass(frozen=True)
+class At:
+    sample: int
+    slot: int = 0
+
+
+def staffed(tree, sample):
+    """The branch that the lane of this sample works on."""
+    assert tree.staff([At(sample)])
+    return tree.at[sample]
+
+
 def opinion(logits, alive=SURE):
     return Opinion(np.array(logits, np.float32), alive)
 
@@ -27,7 +39,7 @@ def nothing():
 
 def test_what_is_held_impossible_goes_and_nothing_else_does():
     tree = Deduction(ROOT, Policy(patience=2))
-    tree.branch_for(0)
+    staffed(tree, 0)
     logits = np.full((3, 3), UNSURE)
     logits[1, 2] = IMPOSSIBLE
     narrowing = tree.follow(0, opinion(logits))
@@ -40,7 +52,7 @@ def test_a_decided_cell_is_not_touched():
     root = ROOT.copy()
     root[0] = [True, False, False]
     tree = Deduction(root, Policy(patience=2))
-    tree.branch_for(0)
+    staffed(tree, 0)
     narrowing = tree.follow(0, opinion([[IMPOSSIBLE] * 3, [UNSURE] * 3, [UNSURE] * 3]))
     assert narrowing.removed == 0
     assert tree.at[0].candidates[0].tolist() == [True, False, False]
@@ -48,7 +60,7 @@ def test_a_decided_cell_is_not_touched():
 
 def test_it_guesses_only_after_its_patience_and_keeps_the_other_half():
     tree = Deduction(ROOT, Policy(patience=2))
-    tree.branch_for(0)
+    staffed(tree, 0)
     assert tree.follow(0, nothing()).event == "narrowed"
     logits = np.full((3, 3), UNSURE)
     logits[2, 1] = 3.0
@@ -62,36 +74,44 @@ def test_it_guesses_only_after_its_patience_and_keeps_the_other_half():
 @pytest.mark.parametrize(("alive", "logits"), [(-9.0, np.zeros((3, 3))), (SURE, [[IMPOSSIBLE] * 3, [0] * 3, [0] * 3])])
 def test_a_branch_is_dead_where_the_network_says_so_or_a_cell_is_empty(alive, logits):
     tree = Deduction(ROOT, Policy())
-    tree.branch_for(0)
+    staffed(tree, 0)
     assert tree.follow(0, opinion(logits, alive)).event == "dead_end"
     assert 0 not in tree.at
 
 
 def test_when_all_is_dead_it_begins_again_from_the_root_in_another_tree():
     tree = Deduction(ROOT, Policy())
-    tree.branch_for(0)
+    staffed(tree, 0)
     tree.follow(0, opinion(np.zeros((3, 3)), -9.0))
-    again = tree.branch_for(0)
+    again = staffed(tree, 0)
     assert again.tree == 1
     assert again.candidates.all()
 
 
 def test_a_later_tree_is_more_cautious():
     tree = Deduction(ROOT, Policy(remove_below=0.1, caution=0.01))
-    tree.branch_for(0)
+    staffed(tree, 0)
     doubtful = np.full((3, 3), UNSURE)
     doubtful[1, 2] = -4.0  # a probability of 1.8 %
     assert tree.follow(0, opinion(doubtful)).removed == 1
     tree.follow(0, opinion(doubtful, alive=-20.0))
-    assert tree.branch_for(0).tree == 1
+    assert staffed(tree, 0).tree == 1
     assert tree.follow(0, opinion(doubtful)).removed == 0
+
+
+def test_who_finds_no_open_branch_waits_while_others_are_at_work():
+    tree = Deduction(ROOT, Policy())
+    assert [lane.sample for lane in tree.staff([At(0), At(1)])] == [0]
+    tree.follow(0, nothing())  # a guess: the other half is open
+    assert [lane.sample for lane in tree.staff([At(0), At(1), At(2)])] == [0, 1]
+    assert tree.trees == 1
 
 
 def test_what_a_lane_leaves_is_open_to_the_next():
     tree = Deduction(ROOT, Policy())
-    mine = tree.branch_for(0)
+    mine = staffed(tree, 0)
     tree.leave(0)
-    assert tree.branch_for(5) is mine
+    assert staffed(tree, 5) is mine
 
 
 def test_the_next_guess_is_the_surest_among_the_undecided_cells_with_the_fewest_candidates():
@@ -134,9 +154,10 @@ def test_while_no_removal_is_wrong_the_first_tree_finds_the_answer(answer, seed,
     answer_at = (np.arange(4), np.array(answer))
     for _ in range(1000):
         for sample in range(lanes):
-            if sample not in tree.at and not tree.open and tree.trees:
-                continue  # it would begin a tree of its own
-            branch = tree.branch_for(sample)
+            assert tree.at or tree.open or not tree.trees, "the answer was lost"
+            if not tree.staff([At(sample)]):
+                continue
+            branch = tree.at[sample]
             logits = rng.normal(0, 2, (4, 3)).clip(-2.5, None)
             logits[rng.random((4, 3)) < 0.2] = IMPOSSIBLE
             alive = branch.candidates[answer_at].all()
@@ -151,7 +172,6 @@ def test_while_no_removal_is_wrong_the_first_tree_finds_the_answer(answer, seed,
             tree.follow(sample, opinion(logits, SURE if alive or rng.random() < 0.5 else -9.0))
             if rng.random() < 0.1:
                 tree.leave(sample)
-        assert tree.at or tree.open, "the answer was lost"
     raise AssertionError("it went on for ever")
 
 
@@ -171,7 +191,7 @@ class Deducing:
     def deduction(self):
         return self.policy
 
-    def confidence(self, logit, step, meets_bound):
+    def confidence(self, evidence):
         return 0.5
 
     def bucket(self, problem):

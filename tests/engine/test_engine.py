@@ -237,7 +237,7 @@ def test_an_answer_that_was_refused_before_is_not_checked_again_and_gets_no_conf
         return accept(7)(choice)
 
     model = Counting(answer=lambda sample, step: (5, 6, 5, 7)[step - 1])
-    model.confidence = lambda logit, step, meets_bound: 0.8
+    model.confidence = lambda evidence: 0.8
     outcome = submit(engines(model), verify).result(5)
 
     assert checked == [5, 6, 7]
@@ -248,7 +248,7 @@ def test_an_answer_that_was_refused_before_is_not_checked_again_and_gets_no_conf
 def test_an_answer_worse_than_one_before_gets_no_confidence_and_one_at_the_bound_its_own(engines):
     costs = {1: 5.0, 2: 7.0, 3: 5.0, 4: 1.0}
     model = Counting()
-    model.confidence = lambda logit, step, meets_bound: 0.9 if meets_bound else 0.6
+    model.confidence = lambda evidence: 0.9 if evidence.meets_bound else 0.6
 
     outcome = submit(engines(model), lambda choice: Verdict(True, (), costs[int(choice[0])], bound=1.0)).result(5)
 
@@ -463,7 +463,7 @@ def test_a_dead_engine_says_so_and_leaves_nobody_waiting(engines):
         entered.set()
         release.wait(5)
 
-    def confidence(logit, step, meets_bound):
+    def confidence(evidence):
         raise SystemExit  # no Exception: nothing that the engine may survive
 
     model = Counting(before=before)

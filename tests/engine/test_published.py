@@ -50,6 +50,7 @@ def test_a_checkpoint_serves_the_task_of_its_vocabulary_and_bundles_the_others(t
 
     assert {model.task: model.architecture for model in models} == {
         "sudoku": family,
+        "maze": "structured",
         "placement": "structured",
         "rollout": "structured",
         "root-cause": "structured",

@@ -51,8 +51,8 @@ class Counting:
     ticks: list = field(default_factory=list)  # (sample, step) of each row
     pools: list = field(default_factory=list)
 
-    def confidence(self, logit, step, meets_bound):
-        return logit
+    def confidence(self, evidence):
+        return evidence.logit
 
     def bucket(self, problem):
         return problem.size

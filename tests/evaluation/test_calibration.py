@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent_reasoning.engine.evidence import Evidence
 from agent_reasoning.evaluation.calibration import auroc, calibration_error, fit, measure
 from agent_reasoning.evaluation.trajectories import Trajectory
 
@@ -13,11 +14,10 @@ def simulated(count, seed, steps=4):
     made = []
     for _ in range(count):
         item = Trajectory()
-        for _ in range(steps):
+        for step in range(steps):
             chance = rng.random()
-            item.q_halt_logits.append(5 * np.log(chance / (1 - chance)) + 3)
+            item.evidence.append(Evidence(5 * np.log(chance / (1 - chance)) + 3, step + 1))
             item.hopeless.append(False)
-            item.meets_bound.append(False)
             item.best.append(bool(rng.random() < chance))
             if item.best[-1]:
                 break
@@ -33,7 +33,7 @@ def test_a_fitted_map_says_the_probability_that_came_true():
     assert [line.step for line in lines] == ["1–4", "1", "2", "3", "4"]
     assert all(line.calibration_error < 0.05 for line in lines)
     assert measure(simulated(6000, 1), type(confidence)(), 4)[0].calibration_error > 0.1  # the raw head, for contrast
-    assert confidence(3.0, 1) == pytest.approx(0.5, abs=0.05)
+    assert confidence(Evidence(3.0, 1)) == pytest.approx(0.5, abs=0.05)
 
 
 def test_steps_with_too_little_to_measure_are_taken_together():
@@ -69,7 +69,8 @@ def test_the_calibration_error_is_the_distance_between_said_and_come():
 
 def test_an_answer_refused_before_counts_as_sure_to_fail_and_teaches_the_map_nothing():
     items = simulated(3000, 0)
-    stuck = [Trajectory([9.0] * 4, [False, True, True, True], [False] * 4, best=[False] * 4) for _ in range(1000)]
+    evidence = [Evidence(9.0, step) for step in (1, 2, 3, 4)]
+    stuck = [Trajectory(evidence, [False, True, True, True], best=[False] * 4) for _ in range(1000)]
 
     with_stuck, without = fit(items + stuck, 4), fit(items, 4)
     lines = measure(items + stuck, with_stuck, 4)
@@ -79,12 +80,14 @@ def test_an_answer_refused_before_counts_as_sure_to_fail_and_teaches_the_map_not
 
 
 def test_answers_at_the_bound_have_a_map_of_their_own():
-    def answered(meets_bound, best):
-        return Trajectory([0.0], [False], [meets_bound], best=[best])
+    at_bound, above = Evidence(0.0, 1, objective=5.0, bound=5.0), Evidence(0.0, 1, objective=6.0, bound=5.0)
 
-    items = [answered(True, True)] * 900 + [answered(True, False)] * 100 + [answered(False, True)] * 200
-    confidence = fit(items + [answered(False, False)] * 800, 1)
+    def answered(evidence, best):
+        return Trajectory([evidence], [False], best=[best])
 
-    assert confidence(0.0, 1, True) == pytest.approx(0.9, abs=0.01)
-    assert confidence(0.0, 1, False) == pytest.approx(0.2, abs=0.01)
+    items = [answered(at_bound, True)] * 900 + [answered(at_bound, False)] * 100 + [answered(above, True)] * 200
+    confidence = fit(items + [answered(above, False)] * 800, 1)
+
+    assert confidence(at_bound) == pytest.approx(0.9, abs=0.01)
+    assert confidence(above) == pytest.approx(0.2, abs=0.01)
     assert type(confidence).from_dict(confidence.to_dict()) == confidence

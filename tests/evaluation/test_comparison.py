@@ -1,6 +1,7 @@
 """The shipped models beside their rivals, on few instances: the tables' machinery, and that nobody has fallen far."""
 
 import json
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -8,6 +9,7 @@ from click.testing import CliRunner
 from agent_reasoning.cli import main
 from agent_reasoning.evaluation.comparison import compare
 from agent_reasoning.evaluation.rivals import RIVALS
+from agent_reasoning.evaluation.search import untrained
 from agent_reasoning.evaluation.trajectories import EVALUATION, held_out
 
 COUNT = 40
@@ -17,11 +19,14 @@ COUNT = 40
 def lines(registry, models):
     task = registry.get("root-cause")
     model = next(model for model in models if model.task == "root-cause")
-    return {line.who: line for line in compare(task, model, held_out(task, COUNT, EVALUATION, sizes=[16]))}
+    sets = held_out(task, COUNT, EVALUATION, sizes=[16])
+    return {line.who: line for line in compare(task, model, sets, beside={"untrained weights": untrained(model)})}
 
 
 def test_everybody_is_in_the_table(lines):
-    assert list(lines) == ["model, 1 sample", "model, 8 samples", "as served, 8 samples", *RIVALS["root-cause"]]
+    ours = ["model, 1 sample", "model, 8 samples", "as served, 8 samples", "model, 16 samples"]
+    theirs = [f"untrained weights, {number}" for number in ("1 sample", "8 samples", "16 samples")]
+    assert list(lines) == [*ours, *theirs, *RIVALS["root-cause"]]
     assert {line.instances for line in lines.values()} == {COUNT}
 
 
@@ -31,11 +36,16 @@ def test_the_exact_search_is_never_beaten_and_the_bound_is_no_higher(lines):
 
 
 def test_samples_help_and_nobody_is_served_less_than_the_baseline_gives(lines):
-    one, eight, served = (lines[who] for who in ("model, 1 sample", "model, 8 samples", "as served, 8 samples"))
+    one, eight, sixteen = (lines[f"model, {number}"] for number in ("1 sample", "8 samples", "16 samples"))
+    served = lines["as served, 8 samples"]
 
-    assert 0.85 <= one.best <= eight.best <= served.best
+    assert 0.85 <= one.best <= eight.best <= min(sixteen.best, served.best)
     assert served.best >= lines["baseline: that, then its neighbours"].best
     assert served.verified == 1.0
+
+
+def test_weights_that_have_learned_nothing_do_worse_where_the_search_is_not_all(lines):
+    assert lines["untrained weights, 1 sample"].best < lines["model, 1 sample"].best
 
 
 def test_all_models_are_compared_in_one_run(tmp_path):
@@ -45,8 +55,19 @@ def test_all_models_are_compared_in_one_run(tmp_path):
 
     assert done.exit_code == 0, done.output
     figures = json.loads(path.read_text())
-    assert set(figures["tasks"]) == {"placement", "rollout", "root-cause", "sudoku"}
+    assert set(figures["tasks"]) == {"maze", "placement", "rollout", "root-cause", "sudoku"}
     assert "exact search" in [line["who"] for line in figures["tasks"]["root-cause"]["lines"]]
+
+
+def test_untrained_weights_are_compared_where_that_is_asked_for(tmp_path):
+    path, models = tmp_path / "all.json", Path(__file__).parents[2] / "models" / "root-cause"
+
+    arguments = ["evaluate", "--all", "--untrained", "--models", str(models), "--count", "1", "--json", str(path)]
+    done = CliRunner().invoke(main, arguments)
+
+    assert done.exit_code == 0, done.output
+    [lines] = [task["lines"] for task in json.loads(path.read_text())["tasks"].values()]
+    assert "untrained weights, 16 samples" in [line["who"] for line in lines]
 
 
 @pytest.mark.parametrize("arguments", [[], ["rollout", "--all"]])

@@ -67,6 +67,15 @@ def test_there_is_no_stream_to_get_and_no_session_to_delete(client, method, sess
     response = client.request(method, "/mcp", headers=HEADERS | session)
 
     assert (response.status_code, response.headers["allow"]) == (405, "POST")
+    assert error_of(response)["data"]["type"].endswith("method-not-allowed")
+
+
+@pytest.mark.parametrize("declared", ["text/plain", "application/x-www-form-urlencoded"])
+def test_what_a_page_may_send_without_asking_first_is_refused_in_words_of_json_rpc(client, declared):
+    response = post(client, call(), {"content-type": declared})
+
+    assert response.status_code == 415
+    assert declared in error_of(response)["message"]
 
 
 def test_a_slash_at_the_end_leads_to_the_same(client):
@@ -119,9 +128,8 @@ def test_what_is_no_message_of_the_protocol_is_a_client_error(client, message, h
     assert error_of(response)["code"] in (-32600, -32602)
 
 
-@pytest.mark.parametrize("changed", [{"content-type": "text/plain"}, {"accept": "text/html"}])
-def test_other_media_types_are_refused(client, changed):
-    assert post(client, call(), changed).status_code in (400, 406)
+def test_who_does_not_take_json_is_refused(client):
+    assert post(client, call(), {"accept": "text/html"}).status_code == 406
 
 
 @pytest.mark.parametrize("name", ["testserver", "testserver:8080", "TESTSERVER", "testserver."])
@@ -173,16 +181,15 @@ def test_calls_count_towards_the_same_limit_as_post_reason(registry, models):
     assert (plain.status_code, called.status_code) == (200, 429)
 
 
-def test_a_service_that_drains_says_so_as_an_error_of_the_tool(registry, models):
+def test_a_service_that_drains_says_so_before_it_reads_the_call(registry, models):
     service = ReasoningService(registry, models)
     with serving(registry, models, service=service) as client:
         service.draining = True
-        result = post(client, call()).json()["result"]
+        response = post(client, call())
 
-    assert result["isError"]
-    assert "draining" in result["content"][0]["text"]
-    assert "may succeed after 2 s" in result["content"][0]["text"]
-    assert result["_meta"]["io.homelab.reasoning/error"]["code"] == "not-ready"
+    assert (response.status_code, response.headers["retry-after"]) == (503, "2")
+    assert "draining" in error_of(response)["message"]
+    assert error_of(response)["data"]["type"].endswith("not-ready")
 
 
 def test_a_deadline_that_passes_before_the_first_step_is_an_error_of_the_tool(client):

@@ -10,7 +10,9 @@ from contextlib import contextmanager
 import anyio
 import httpx2
 import pytest
+from mcp import Client, StdioServerParameters
 
+from agent_reasoning.service.keys import new_key
 from tests.delivery.sinks import RecordingSink, dead_address, listening
 from tests.live import command, environment, serving
 from tests.mcp.talks import connected
@@ -202,6 +204,24 @@ def test_a_service_that_goes_away_is_an_error_of_the_tool(monkeypatch):
     assert not before.is_error
     assert after.is_error
     assert after.meta["io.homelab.reasoning/error"]["code"] in ("unreachable", "timed-out")
+
+
+def test_the_relay_sends_the_key_that_the_other_commands_send():
+    key, line = new_key("host")
+
+    async def tools(url):
+        program, *arguments = command("mcp", "--url", url)
+        started = StdioServerParameters(command=program, args=arguments, env=environment(AGENT_REASONING_API_KEY=key))
+        async with Client(started, read_timeout_seconds=120) as client:
+            return [tool.name for tool in (await client.list_tools()).tools]
+
+    with serving(API_KEYS=line, LOG_LEVEL="warning") as (_, url):
+        found = asyncio.run(tools(url))
+        without = mcp("--url", url)
+
+    assert "rollout" in found
+    assert (without.returncode, without.stdout) == (2, "")
+    assert "API key" in without.stderr
 
 
 def test_the_relay_loads_no_torch():

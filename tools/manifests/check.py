@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from tools.manifests import app, names, network, numbers, pods, schemas
+from tools.manifests import access, app, names, network, numbers, pods, schemas
 from tools.manifests.objects import Object
 
 ASPECTS: dict[str, Callable[[list[Object]], Iterator[str]]] = {
@@ -11,6 +11,7 @@ ASPECTS: dict[str, Callable[[list[Object]], Iterator[str]]] = {
     "pod security and images": pods.findings,
     "numbers": numbers.findings,
     "network": network.findings,
+    "access": access.findings,
     "agreement with the service": app.findings,
 }
 

@@ -74,10 +74,10 @@ def selectors(objects: list[Object]) -> Iterator[str]:
 
 
 def kept(objects: list[Object]) -> Iterator[str]:
-    """A configmap whose name changes with its content is still that of the revisions that were made with it."""
-    used = {name for service in services(objects) for _, kind, name in named_in(service) if kind == "ConfigMap"}
-    for thing in of(objects, "ConfigMap"):
-        if thing["metadata"]["name"] not in used:
+    """A configmap or a secret whose name changes with its content is still that of the revisions that were made with it."""
+    used = {(kind, name) for service in services(objects) for _, kind, name in named_in(service)}
+    for thing in [*of(objects, "ConfigMap"), *of(objects, "Secret")]:
+        if (thing["kind"], thing["metadata"]["name"]) not in used:
             continue
         stated = thing["metadata"].get("annotations", {})
         for annotation, value in KEPT.items():

@@ -84,8 +84,12 @@ def configuration(service: Object, objects: list[Object]) -> Iterator[str]:
     except ValidationError as error:
         for problem in error.errors(include_url=False):
             yield f"{str(problem['loc'][0]).upper()}={problem['input']!r}: {problem['msg']}"
-    if settings.get("RATE_LIMIT", "") != "off" and int(settings.get("TRUSTED_HOPS", "0")) == 0:
-        yield "RATE_LIMIT counts per client, and behind queue-proxy all are one: set TRUSTED_HOPS, or RATE_LIMIT=off"
+    told_apart = int(settings.get("TRUSTED_HOPS", "0")) > 0 or settings.keys() & {"API_KEYS", "API_KEYS_FILE"}
+    if settings.get("RATE_LIMIT", "") != "off" and not told_apart:
+        yield (
+            "RATE_LIMIT counts per client, and behind queue-proxy all are one:"
+            " give them API keys, set TRUSTED_HOPS, or RATE_LIMIT=off"
+        )
     yield from ending(settings, pod(service).get("timeoutSeconds", 300))
     limits = containers(service)[0].get("resources", {}).get("limits", {}) if containers(service) else {}
     if settings.get("DEVICE", "auto").startswith("cuda") != ("nvidia.com/gpu" in limits):

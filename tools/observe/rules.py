@@ -5,6 +5,7 @@ from tools.observe.cluster import cluster_alerts
 from tools.observe.objectives import OBJECTIVES, Rule, alert, as_ours, burn_alerts, ratios
 
 ENOUGH_ANSWERS = 20
+REFUSED_A_SECOND = 0.1
 MOST_UNVERIFIED = 0.5  # however long it has been so
 UNVERIFIED = "job_task_type:agent_reasoning_unverified_ratio:rate30m"
 MEAN_CONFIDENCE = "job_task_type:agent_reasoning_confidence_mean:rate1h"
@@ -120,6 +121,19 @@ def event_alerts() -> list[Rule]:
     ]
 
 
+def access_alerts() -> list[Rule]:
+    return [
+        alert(
+            "AgentReasoningKeysRefused",
+            # No objective counts them: by the status alone each is the caller's own mistake.
+            f"sum by (job) (rate({s.REFUSED_KEYS}{{{s.JOB}}}[10m])) > {REFUSED_A_SECOND}",
+            "10m",
+            "warning",
+            "{{ $value | humanize }} requests a second come without an API key that is known",
+        ),
+    ]
+
+
 def groups() -> list[Rule]:
     return [
         {"name": "agent-reasoning-objectives", "interval": "30s", "rules": [r for o in OBJECTIVES for r in ratios(o)]},
@@ -128,6 +142,7 @@ def groups() -> list[Rule]:
         {"name": "agent-reasoning-engine", "interval": "30s", "rules": engine_alerts()},
         {"name": "agent-reasoning-cluster", "interval": "30s", "rules": cluster_alerts()},
         {"name": "agent-reasoning-events", "interval": "30s", "rules": event_alerts()},
+        {"name": "agent-reasoning-access", "interval": "30s", "rules": access_alerts()},
     ]
 
 

@@ -30,8 +30,8 @@ FLUSH_SECONDS = 2.0  # for whoever runs the application without our server, whic
 
 CORS: dict[str, Any] = {
     "allow_methods": ["GET", "POST", "PUT", "DELETE"],
-    "allow_headers": ["authorization", "x-api-key", "x-request-id"],
-    "expose_headers": ["x-request-id", "retry-after"],
+    "allow_headers": ["*"],  # OpenAI's and MCP's clients send a dozen of their own, and none makes a request mean more
+    "expose_headers": ["x-request-id", "retry-after", "mcp-session-id"],
 }
 
 # For the description alone, and its page: whether a key is let in has been decided before a route is reached.
@@ -103,9 +103,9 @@ def create_app(
     app.add_middleware(
         Admission, access=access, limiter=RateLimiter(limits.rate), trusted_hops=limits.trusted_hops, service=service
     )
-    if access.origins:
-        app.add_middleware(CORSMiddleware, allow_origins=access.origins, **CORS)
     app.add_middleware(RequestIdentity)
+    if access.origins:  # around what tells of an unexpected failure, too
+        app.add_middleware(CORSMiddleware, allow_origins=access.origins, **CORS)
     app.add_middleware(CloseWhileDraining, service=service)
     return app
 

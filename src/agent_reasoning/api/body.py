@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from typing import Any, NoReturn
 
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
 from agent_reasoning.errors import BodyTooLarge, BodyTooSlow, InvalidRequest, MalformedBody
@@ -30,6 +31,14 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
     except ClientDisconnect:
         raise BodyTooSlow("The body ended before all of it had arrived.") from None  # it may come whole the next time
     return bytes(body)
+
+
+def check_media_type(request: Request) -> None:
+    """Raises HTTPException (415) unless the body is declared as JSON: a page of another origin may send a form or plain text
+    without asking first, JSON it may not."""
+    declared = request.headers.get("content-type", "application/json").split(";")[0].strip().lower()
+    if declared != "application/json":
+        raise HTTPException(415, f"The body is declared as {declared[:80]!r}; only application/json is read here.")
 
 
 def parse_json(body: bytes) -> Any:

@@ -34,6 +34,8 @@ def rendered_status(path: str, error: HTTPException, request_id: str | None = No
     if speaks_openai(path):
         return openai.render(error, path)
     details = describe_status(error.status_code, error.detail, request_id)
+    if path == mcp.PATH:
+        return mcp.told(details, headers=error.headers)
     return JSONResponse(
         details.model_dump(exclude_none=True), details.status, headers=error.headers, media_type=MEDIA_TYPE
     )

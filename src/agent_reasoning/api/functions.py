@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from agent_reasoning.api.body import parse_json
+from agent_reasoning.api.body import check_media_type, parse_json
 from agent_reasoning.api.reasoning import admitted_body
 from agent_reasoning.errors import InvalidRequest
 from agent_reasoning.schemas import (
@@ -39,6 +39,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     408: {**ERROR, "description": "The body did not arrive in time."},
     409: {**ERROR, "description": "The name is taken, or is one that is built in."},
     413: {**ERROR, "description": "The body is larger than MAX_BODY_BYTES."},
+    415: {**ERROR, "description": "The body is not declared as JSON."},
     422: {**ERROR, "description": "The code, or the call of it, breaks a rule; `line` says where."},
     429: {**ERROR, "description": "This client sends too much; see Retry-After."},
     503: {**ERROR, "description": "As many functions as may are running; see Retry-After."},
@@ -59,7 +60,9 @@ Offered = Annotated[Functions, Depends(functions_of)]
 
 
 async def body_of(request: Request, model: type[Model]) -> Model:
-    return validate(model, parse_json(await admitted_body(request)), InvalidRequest, "request")
+    body = await admitted_body(request)
+    check_media_type(request)
+    return validate(model, parse_json(body), InvalidRequest, "request")
 
 
 def summary(info: FunctionInfo) -> FunctionSummary:

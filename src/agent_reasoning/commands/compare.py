@@ -8,22 +8,30 @@ from rich.table import Table
 
 from agent_reasoning.commands.loading import load
 from agent_reasoning.commands.progress import counting
+from agent_reasoning.engine.structured import StructuredModel
 from agent_reasoning.evaluation.card import machine
 from agent_reasoning.evaluation.comparison import SAMPLES, Compared, compare
+from agent_reasoning.evaluation.search import untrained
 from agent_reasoning.evaluation.trajectories import EVALUATION, held_out
 from agent_reasoning.tasks import builtin_tasks
 
 
-def evaluate_all(models: Path | None, count: int, seed: int, device: str) -> dict[str, Any]:
-    """Fresh instances of each task's own sizes, `count` of each."""
+def evaluate_all(models: Path | None, count: int, seed: int, device: str, with_untrained: bool) -> dict[str, Any]:
+    """Fresh instances of each task's own sizes, `count` of each. `with_untrained`: with lines for the same search by fresh
+    weights, of our own models."""
     registry = builtin_tasks()
     loaded = {model.task: model for model in load(models, device, registry)}
     chosen = [task for task in registry.all() if task.info.name in loaded]
+    beside = {
+        name: {"untrained weights": untrained(model)} if with_untrained and isinstance(model, StructuredModel) else {}
+        for name, model in loaded.items()
+    }
     found: dict[str, list[Compared]] = {}
-    with counting(Console(stderr=True), sum(len(task.info.sizes) for task in chosen) * count * len(SAMPLES)) as observe:
+    searches = sum(len(task.info.sizes) * (1 + len(beside[task.info.name])) for task in chosen) * len(SAMPLES)
+    with counting(Console(stderr=True), searches * count) as observe:
         for task in chosen:
-            sets = held_out(task, count, EVALUATION, seed, task.info.sizes)
-            found[task.info.name] = compare(task, loaded[task.info.name], sets, observe)
+            name, sets = task.info.name, held_out(task, count, EVALUATION, seed, task.info.sizes)
+            found[name] = compare(task, loaded[name], sets, observe, beside=beside[name])
     show(found, Console())
     return {
         "machine": machine(device),

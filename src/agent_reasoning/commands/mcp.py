@@ -13,6 +13,7 @@ from starlette.requests import Request
 
 from agent_reasoning.api.mcp.server import Face, Reasoner
 from agent_reasoning.client import AsyncReasoningClient
+from agent_reasoning.commands.remote import api_key
 from agent_reasoning.errors import ReasoningError
 from agent_reasoning.schemas import ReasonRequest, ReasonResponse, StreamedStep
 from agent_reasoning.service.log import configure
@@ -50,7 +51,7 @@ def relay(url: str) -> None:
 
 
 async def relay_to(url: str) -> None:
-    async with AsyncReasoningClient(url) as client:
+    async with AsyncReasoningClient(url, api_key=api_key()) as client:
         tasks = [await client.task(task.name) for task in await client.tasks()]
         await answer(Face(tasks, await client.models(), There(client)))
 

@@ -16,14 +16,16 @@ TIMEOUT_SECONDS = 60.0
 RETRY = Retry(attempts=4, wait_jitter_seconds=0.1)
 
 
+def api_key() -> str | None:
+    return os.environ.get(API_KEY) or None
+
+
 @contextmanager
 def service(url: str) -> Iterator[ReasoningClient]:
     """The key is from the environment alone: arguments can be seen by everybody on the machine. Raises what the client
     raises."""
     stamina.instrumentation.set_on_retry_hooks([])  # a warning for each try, on standard output among others
-    key = os.environ.get(API_KEY)
-    headers = {"authorization": f"Bearer {key}"} if key else {}
-    with ReasoningClient(url, timeout=TIMEOUT_SECONDS, retry=RETRY, headers=headers, use_events=False) as client:
+    with ReasoningClient(url, timeout=TIMEOUT_SECONDS, retry=RETRY, api_key=api_key(), use_events=False) as client:
         yield client
 
 

@@ -12,7 +12,7 @@ tree follows from the request alone.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,8 @@ from agent_reasoning.schemas import MAX_SAMPLES
 
 Candidates = NDArray[np.bool_]  # [L, V]
 Event = Literal["narrowed", "guessed", "dead_end"]
+
+MOST_CAUTIOUS = 3  # the tree from which on caution does not grow: without removals nothing would be found at all
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,9 @@ class Lane(Protocol):
     def slot(self) -> int: ...
 
 
+AnyLane = TypeVar("AnyLane", bound=Lane)
+
+
 class Slots(Protocol):
     def narrow(self, slot: int, candidates: Candidates, stream: NoiseStream | None) -> None: ...
 
@@ -107,20 +112,27 @@ class Deduction:
     entered: set[int] = field(default_factory=set)  # samples whose slot does not hold their branch yet
     trees: int = 0
 
-    def branch_for(self, sample: int) -> Branch:
-        """What this lane works on: its branch, else one that is open, else a tree of its own."""
-        if sample not in self.at:
-            if not self.open:
-                self.open.append(Branch(self.root.copy(), 0, self.trees))
-                self.trees += 1
-            self.at[sample] = self.open.pop()
-            self.entered.add(sample)
-        return self.at[sample]
+    def staff(self, lanes: Iterable[AnyLane]) -> list[AnyLane]:
+        """Those with something to do: a branch of their own, or one that is open. Another tree is begun only when all of the
+        last one is dead; until then the others wait."""
+        staffed = []
+        for lane in lanes:
+            if lane.sample not in self.at:
+                if not self.open and not self.at:
+                    self.open.append(Branch(self.root.copy(), 0, self.trees))
+                    self.trees += 1
+                if not self.open:
+                    continue
+                self.at[lane.sample] = self.open.pop()
+                self.entered.add(lane.sample)
+            staffed.append(lane)
+        return staffed
 
     def place(self, lanes: Iterable[Lane], seed: int, pool: Slots) -> None:
-        """Write what each lane's branch has left into its slot. A branch that is new to a lane starts from a fresh carry."""
+        """Write what each lane's branch has left into its slot; all are staffed. A branch that is new to a lane starts from a
+        fresh carry."""
         for lane in lanes:
-            branch, stream = self.branch_for(lane.sample), None
+            branch, stream = self.at[lane.sample], None
             if lane.sample in self.entered:
                 self.entered.discard(lane.sample)
                 stream = NoiseStream(seed, branch.tree * (MAX_SAMPLES) + lane.sample if branch.tree else 0)
@@ -135,7 +147,7 @@ class Deduction:
     def follow(self, sample: int, opinion: Opinion) -> Narrowing:
         """The answer that this opinion implies was refused: narrow the lane's branch, guess, or give it up."""
         branch, policy = self.at[sample], self.policy
-        care = policy.caution**branch.tree
+        care = policy.caution ** min(branch.tree, MOST_CAUTIOUS)
         several = branch.candidates.sum(1) > 1
         going = branch.candidates & several[:, None] & (opinion.logits < _logit(policy.remove_below * care))
         removed = int(going.sum())

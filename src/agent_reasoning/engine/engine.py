@@ -352,7 +352,7 @@ class Engine:
         job, trajectory, model = judged.job, judged.trajectory, self._models[judged.job.task].model
         if trajectory.halted_by is not None or judged.step != len(trajectory.records) + 1:
             return False
-        confidence = model.confidence(judged.q_halt_logit, judged.step, judged.verdict.meets_bound)
+        confidence = model.confidence(judged.evidence)
         narrowing = None
         if job.deduction is not None and judged.opinion is not None and not judged.verdict.valid:
             narrowing = job.deduction.follow(trajectory.sample, judged.opinion)

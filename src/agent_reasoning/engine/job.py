@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from agent_reasoning.engine.deduction import Deduction, Narrowing, Opinion, Policy
+from agent_reasoning.engine.evidence import Evidence
 from agent_reasoning.engine.halting import HaltedBy, best_step
 from agent_reasoning.engine.pool import Choice
 from agent_reasoning.errors import ReasoningError
@@ -118,6 +119,12 @@ class Judged:
     verdict: Verdict
     opinion: Opinion | None = None  # of a model that deduces
 
+    @property
+    def evidence(self) -> Evidence:
+        """What to believe it by, as long as it is not among its trajectory's records."""
+        claims = self.verdict.objective, self.verdict.bound
+        return Evidence(self.q_halt_logit, self.step, *claims, self.job.problem, self.trajectory.records)
+
 
 @dataclass(eq=False, slots=True)
 class Job:
@@ -176,6 +183,8 @@ class Job:
             return False
         number = max(self.round + 1, min(lane.first_round for lane in going_on))
         lanes = [lane for lane in going_on if lane.first_round <= number]
+        if self.deduction is not None:
+            lanes = self.deduction.staff(lanes)
         for passed in range(self.round + 1, number + 1):  # rounds that nobody takes a step in are over at once
             self.expected[passed], self.arrived[passed] = 0, []
         self.round = number

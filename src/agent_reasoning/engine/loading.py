@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from agent_reasoning.engine.confidence import Confidence
+from agent_reasoning.engine.evidence import names
 from agent_reasoning.engine.model import Model
 from agent_reasoning.engine.structured import StructuredModel
 from agent_reasoning.errors import BundleError, ConfigurationError
@@ -52,6 +53,8 @@ def load_model(directory: Path, device: str) -> StructuredModel:
     bundle = load_bundle(directory, device)
     try:
         confidence = Confidence.from_dict(bundle.config.calibration)
+        if confidence.above is not None and confidence.above.names != names(bundle.config.network.spec):
+            raise ValueError("it weighs other signs than this engine sees")
     except (KeyError, TypeError, ValueError) as error:
         raise BundleError(f"The calibration in {directory} cannot be used: {error}.") from None
     try:

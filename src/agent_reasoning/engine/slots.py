@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from agent_reasoning.engine.deduction import Policy
+from agent_reasoning.engine.evidence import Evidence
 from agent_reasoning.engine.halting import Halting
 from agent_reasoning.engine.job import Job, Trajectory
 from agent_reasoning.engine.noise import NoiseStream
@@ -23,7 +24,7 @@ class Served(Protocol):
     @property
     def task(self) -> str: ...
     @property
-    def confidence(self) -> Callable[[float, int, bool], float]: ...
+    def confidence(self) -> Callable[[Evidence], float]: ...
     @property
     def applications_per_step(self) -> int: ...
     @property

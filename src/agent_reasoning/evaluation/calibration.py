@@ -13,8 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agent_reasoning.engine.confidence import Confidence, StepMap
+from agent_reasoning.engine.confidence import Confidence, Weighing
+from agent_reasoning.engine.evidence import Evidence
+from agent_reasoning.evaluation.isotonic import fit_map
 from agent_reasoning.evaluation.trajectories import Trajectory
+from agent_reasoning.evaluation.weighing import fit_weighing
 
 ENOUGH_INSTANCES, ENOUGH_FAILURES = 300, 30  # below either a step is fitted and measured together with all later ones
 BINS = 10
@@ -36,12 +39,31 @@ class Quality:
         return asdict(self)
 
 
-def fit(trajectories: Sequence[Trajectory], max_steps: int) -> Confidence:
+def fit(trajectories: Sequence[Trajectory], max_steps: int, signs: Sequence[str] = ()) -> Confidence:
     """A monotone map for each step (isotonic regression), as far as there are instances to fit it on, of the answers
-    whose objective is above the bound; and one of all that meet it."""
-    above = [_fit_step(step.logits, step.right) for step in _by_step(trajectories, max_steps, of=ABOVE)]
+    whose objective is above the bound; and one of all that meet it. With the names of the signs a weighing of them takes
+    the place of the former, where there is an objective."""
     at_bound = _answers(trajectories, 1, max_steps, AT_BOUND)
-    return Confidence(tuple(above), _fit_step(at_bound.logits, at_bound.right) if len(at_bound.right) else None)
+    above = _fit_above(trajectories, signs) if signs else None
+    left = [item for item in trajectories if above is None or item.evidence[0].objective is None]
+    return Confidence(
+        tuple(fit_map(step.logits, step.right) for step in _by_step(left, max_steps, of=ABOVE)),
+        fit_map(at_bound.logits, at_bound.right) if len(at_bound.right) else None,
+        above,
+    )
+
+
+def _fit_above(trajectories: Sequence[Trajectory], names: Sequence[str]) -> Weighing | None:
+    picked = [
+        (found, right, number)
+        for number, item in enumerate(trajectories)
+        for evidence, right, hopeless in zip(item.evidence, item.best, item.hopeless, strict=True)
+        if not hopeless and not evidence.meets_bound and (found := evidence.signs()) is not None
+    ]
+    if not picked:
+        return None
+    signs, right, problems = zip(*picked, strict=True)
+    return fit_weighing(names, np.stack(signs), np.array(right, bool), np.array(problems))
 
 
 def measure(trajectories: Sequence[Trajectory], confidence: Confidence, max_steps: int) -> list[Quality]:
@@ -49,8 +71,8 @@ def measure(trajectories: Sequence[Trajectory], confidence: Confidence, max_step
     lines = []
     by_step = _by_step(trajectories, max_steps, of=ALL)
     for found in (_answers(trajectories, 1, max_steps, ALL), *(by_step if len(by_step) > 1 else [])):
-        believed = list(map(confidence, found.logits.tolist(), found.steps, found.meets_bound))
-        said, right = np.where(found.hopeless, 0.0, believed), found.right
+        said = np.where(found.hopeless, 0.0, list(map(confidence, found.evidence)))
+        right = found.right
         name = str(found.first) if found.first == found.last else f"{found.first}–{found.last}"
         lines.append(Quality(name, len(right), int((~right).sum()), auroc(said, right), calibration_error(said, right)))
     return lines
@@ -79,11 +101,13 @@ class _Answers:
 
     first: int
     last: int
-    logits: NDArray[np.float64]
+    evidence: list[Evidence]
     right: NDArray[np.bool_]
     hopeless: NDArray[np.bool_]
-    steps: list[int]
-    meets_bound: list[bool]
+
+    @property
+    def logits(self) -> NDArray[np.float64]:
+        return np.array([each.logit for each in self.evidence], np.float64)
 
     @property
     def enough(self) -> bool:
@@ -107,27 +131,10 @@ def _by_step(trajectories: Sequence[Trajectory], max_steps: int, *, of: int) -> 
 
 def _answers(trajectories: Sequence[Trajectory], first: int, last: int, of: int) -> _Answers:
     picked = [
-        (item.q_halt_logits[step], item.best[step], item.hopeless[step], step + 1, item.meets_bound[step])
+        (item.evidence[step], item.best[step], item.hopeless[step])
         for item in trajectories
         for step in range(first - 1, min(last, item.steps))
-        if of == ALL or (not item.hopeless[step] and item.meets_bound[step] == (of == AT_BOUND))
+        if of == ALL or (not item.hopeless[step] and item.evidence[step].meets_bound == (of == AT_BOUND))
     ]
-    logits, right, hopeless, steps, meets_bound = zip(*picked, strict=True) if picked else ((), (), (), (), ())
-    return _Answers(
-        first, last, np.array(logits, np.float64), np.array(right, bool), np.array(hopeless, bool), list(steps),
-        list(meets_bound),
-    )  # fmt: skip
-
-
-def _fit_step(logits: NDArray[np.float64], right: NDArray[np.bool_]) -> StepMap:
-    from scipy.optimize import isotonic_regression  # needed for fitting only, so not by the service
-
-    order = np.argsort(logits, kind="stable")
-    fitted = isotonic_regression(right[order].astype(float)).x
-    # A thousand right answers in a row do not make certainty: stay one imagined counter-example away from it.
-    edge = 1 / (len(right) + 2)
-    fitted = np.clip(fitted, edge, 1 - edge)
-    x = logits[order]
-    ends = np.flatnonzero(np.diff(fitted))
-    kept = np.unique(np.concatenate([[0], ends, ends + 1, [len(x) - 1]]))  # where each flat piece starts and ends
-    return StepMap(tuple(np.round(x[kept], 4).tolist()), tuple(np.round(fitted[kept], 5).tolist()))
+    evidence, right, hopeless = zip(*picked, strict=True) if picked else ((), (), ())
+    return _Answers(first, last, list(evidence), np.array(right, bool), np.array(hopeless, bool))

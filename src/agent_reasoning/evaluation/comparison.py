@@ -1,7 +1,9 @@
-"""A model beside its rivals on the same instances: alone, with samples, and as it is served, with the task's baseline."""
+"""A model beside its rivals on the same instances: alone, with samples, and as it is served, with the task's baseline; and
+beside itself with other weights or another noise, where that is asked for."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
@@ -13,7 +15,9 @@ from agent_reasoning.evaluation.trajectories import InstanceSets
 from agent_reasoning.problem import Verdict
 from agent_reasoning.tasks import Labelled, Solution, Task, is_best, to_reach, verdict_on
 
-SAMPLES = (1, 8)
+SAMPLES = (1, 8, 16)
+SERVED = 8  # with so many a model is shown as it is served, too
+NOBODY: Mapping[str, Model] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,29 +39,44 @@ class Compared:
 
 
 def compare(
-    task: Task[Any], model: Model, sets: InstanceSets, observe: Callable[[str, int], None] = lambda what, count: None
+    task: Task[Any],
+    model: Model,
+    sets: InstanceSets,
+    observe: Callable[[str, int], None] = lambda what, count: None,
+    *,
+    beside: Mapping[str, Model] = NOBODY,
+    samples: Sequence[int] = SAMPLES,
 ) -> list[Compared]:
-    """A line for each set and contestant. Milliseconds are those of one problem after another on one core."""
+    """A line for each set and contestant, of which `beside` names more that search as the model does. Milliseconds are
+    those of one problem after another on one core."""
     lines = []
+    models = {"model": model, **beside}
+    with ExitStack() as stack:
+        engines = {who: stack.enter_context(_serving(each)) for who, each in models.items()}
+        for name, items in sets.items():
+            known = [to_reach(task, item) for item in items]
+            for who, count in ((who, count) for who in models for count in samples):
+                found = [_refined(engines[who], task, models[who], item, count) for item in items]
+                with_samples = f"{count} sample{'s'[: count > 1]}"
+                lines.append(_line(name, f"{who}, {with_samples}", found, known))
+                observe(f"{name}, {who}, {with_samples}", len(items))
+                if models[who] is model and count == SERVED and task.baseline(items[0].instance) is not None:
+                    simple = [_timed(task, task.baseline, item) for item in items]
+                    served = [_better(one, other) for one, other in zip(found, simple, strict=True)]
+                    lines.append(_line(name, f"as served, {with_samples}", served, known))
+            for who, rival in RIVALS.get(task.info.name, {}).items():
+                lines.append(_line(name, who, [_timed(task, rival, item) for item in items], known))
+    return lines
+
+
+@contextmanager
+def _serving(model: Model) -> Iterator[Engine]:
     engine = Engine([model], workers=1)
     engine.start()
     try:
-        for name, items in sets.items():
-            known = [to_reach(task, item) for item in items]
-            alone: list[list[tuple[Verdict, float]]] = []
-            for samples in SAMPLES:
-                alone.append([_refined(engine, task, model, item, samples) for item in items])
-                lines.append(_line(name, f"model, {samples} sample{'s'[: samples > 1]}", alone[-1], known))
-                observe(f"{name}, {samples} samples", len(items))
-            if task.baseline(items[0].instance) is not None:
-                beside = [_timed(task, task.baseline, item) for item in items]
-                served = [_better(one, other) for one, other in zip(alone[-1], beside, strict=True)]
-                lines.append(_line(name, f"as served, {SAMPLES[-1]} samples", served, known))
-            for who, rival in RIVALS.get(task.info.name, {}).items():
-                lines.append(_line(name, who, [_timed(task, rival, item) for item in items], known))
+        yield engine
     finally:
         engine.stop()
-    return lines
 
 
 def _refined(engine: Engine, task: Task[Any], model: Model, item: Labelled[Any], samples: int) -> tuple[Verdict, float]:

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from agent_reasoning.engine.confidence import Confidence
+from agent_reasoning.engine.evidence import names
 from agent_reasoning.engine.halting import Halting
 from agent_reasoning.engine.model import Model
 from agent_reasoning.evaluation.accuracy import Accuracy, accuracy
@@ -41,11 +42,11 @@ class Report:
 def calibrate(
     task: Task[Any], model: Model, max_steps: int, sets: InstanceSets, observe: Observe = unobserved
 ) -> Confidence:
-    """Fit the confidence map on these instances, none of which may be measured on later."""
+    """Fit the confidence on these instances, none of which may be measured on later; as the task's recipe has it."""
     found = []
     for name, instances in sets.items():
         found += run(task, model, instances, max_steps, partial(observe, f"calibrate {name}"), EXHAUSTIVE)
-    return fit(found, max_steps)
+    return fit(found, max_steps, names(task.info.spec) if task.info.recipe.weighs_evidence else ())
 
 
 def evaluate(

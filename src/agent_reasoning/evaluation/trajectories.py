@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from agent_reasoning.engine.deduction import Deduction, Opinion
+from agent_reasoning.engine.evidence import Evidence
 from agent_reasoning.engine.halting import Halting
 from agent_reasoning.engine.job import StepRecord, is_hopeless
 from agent_reasoning.engine.model import Model
@@ -33,9 +34,8 @@ class Alone:
 class Trajectory:
     """One instance under one trajectory without noise."""
 
-    q_halt_logits: list[float] = field(default_factory=list)  # one a step, as all lists here
+    evidence: list[Evidence] = field(default_factory=list)  # one a step, as all lists here
     hopeless: list[bool] = field(default_factory=list)  # by what came before, so that nobody has to believe anything
-    meets_bound: list[bool] = field(default_factory=list)
     valid: list[bool] = field(default_factory=list)
     best: list[bool] = field(default_factory=list)  # valid, and as good as the label: what confidence is about
     records: list[StepRecord] = field(default_factory=list)
@@ -43,16 +43,15 @@ class Trajectory:
 
     @property
     def steps(self) -> int:
-        return len(self.q_halt_logits)
+        return len(self.evidence)
 
     def take(
-        self, choice: Choice, q_halt_logit: float, confidence: float, verdict: Verdict, known: float | None
+        self, choice: Choice, evidence: Evidence, confidence: float, verdict: Verdict, known: float | None
     ) -> None:
         """One step more; `known`: the objective of the label."""
         repeats = bool(self.records) and np.array_equal(self.records[-1].choice, choice)
-        self.q_halt_logits.append(q_halt_logit)
+        self.evidence.append(evidence)
         self.hopeless.append(is_hopeless(self.records, choice, verdict))
-        self.meets_bound.append(verdict.meets_bound)
         self.valid.append(verdict.valid)
         self.best.append(is_best(verdict, known))
         self.records.append(StepRecord(choice, 0.0 if self.hopeless[-1] else confidence, verdict, repeats))
@@ -104,7 +103,7 @@ def _run_batch(
     while open_rows:
         begun = time.perf_counter()
         for place, row in enumerate(open_rows if trees else ()):
-            trees[row].place([Alone(place)], 0, refinement)
+            trees[row].place(trees[row].staff([Alone(place)]), 0, refinement)
         refined = refinement.step()
         share = (time.perf_counter() - begun) / len(open_rows)
         kept = []
@@ -119,8 +118,10 @@ def _run_batch(
                 logit = opinion.belief
                 if not verdict.valid:
                     trees[row].follow(Alone.sample, opinion)
-            confidence = model.confidence(logit, trajectory.steps + 1, verdict.meets_bound)
-            trajectory.take(choice, logit, confidence, verdict, known[row])
+            evidence = Evidence(
+                logit, trajectory.steps + 1, verdict.objective, verdict.bound, problems[row], tuple(trajectory.records)
+            )
+            trajectory.take(choice, evidence, model.confidence(evidence), verdict, known[row])
             trajectory.seconds += share
             if halting.decide(trajectory.records, max_steps) is None:
                 kept.append(place)

@@ -43,6 +43,9 @@ class Recipe:
     """Standard deviation of the noise of all samples but the first; chosen on held-out instances."""
     halting: Mapping[str, float] = field(default_factory=dict)
     """When to stop, and when samples join: the fields of `engine.halting.Halting`; likewise."""
+    weighs_evidence: bool = False
+    """Whether answers above the bound are believed by all the evidence and not by the head's logit alone: where bounds are
+    often missed by the best answer, too."""
     deduction: Mapping[str, float] = field(default_factory=dict)
     """How candidates are removed: the fields of `engine.deduction.Policy`; likewise."""
 

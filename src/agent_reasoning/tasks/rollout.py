@@ -48,7 +48,9 @@ class Rollout(Task[DependencyGraph]):
         size_unit="steps",
         training_sizes=(3, 32),
         words=("roll", "order", "deploy", "wave", "upgrade", "release", "first", "schedule", "start"),
-        recipe=Recipe(noise=3.0, halting={"same_answer": 4, "no_improvement": 12, "head_start": 1}),
+        recipe=Recipe(
+            noise=3.0, halting={"same_answer": 4, "no_improvement": 12, "head_start": 1}, weighs_evidence=True
+        ),
     )
     Context = DependencyContext
 

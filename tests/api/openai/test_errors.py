@@ -103,6 +103,31 @@ def test_a_field_of_a_completion_that_cannot_be_used_is_named(client, case):
     assert message_of(chat(client))["verified"]
 
 
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({"model": "gpt-4"}, "invalid-request"),
+        ({"tool_choice": "required"}, "invalid-request"),
+        ({"temperature": 9}, "invalid-request"),
+        ({"messages": [{"role": "user", "content": '{"context": {"steps": {"a": []}}, "samples": 99}'}]}, "invalid-request"),
+        ({"messages": [{"role": "user", "content": '{"steps": {"a": ["a"]}}'}]}, "invalid-context"),
+        ({"messages": [{"role": "user", "content": "What is 1 / 0?"}]}, "function-failed"),
+    ],
+)  # fmt: skip
+def test_what_is_refused_is_counted_once(client, fields, status):
+    def counted():
+        lines = client.get("/metrics").text.splitlines()
+        found = [line for line in lines if line.startswith("agent_reasoning_requests_total{")]
+        return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in found}
+
+    before = counted()
+    chat(client, **fields)
+    grown = {name: value - before.get(name, 0) for name, value in counted().items() if value != before.get(name, 0)}
+
+    assert list(grown.values()) == [1]
+    assert f'status="{status}"' in next(iter(grown))
+
+
 RESPONSE_FIELDS = {
     "nothing": ({"input": []}, "input", "invalid_request"),
     "a number": ({"input": 7}, "input", "invalid_request"),
@@ -244,4 +269,5 @@ def test_every_error_has_a_code_of_its_own_here_too(kind):
     told = body_of(error, CHAT)
 
     assert json.dumps(told)
-    assert told["code"] == {"rate-limited": "rate_limit_exceeded"}.get(kind.code, kind.code.replace("-", "_"))
+    theirs = {"rate-limited": "rate_limit_exceeded", "unauthenticated": "invalid_api_key"}
+    assert told["code"] == theirs.get(kind.code, kind.code.replace("-", "_"))

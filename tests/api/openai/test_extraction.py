@@ -34,6 +34,8 @@ def find(registry):
         (f"In which order? {DATA}", "In which order?"),
         (f"In which order?\n```json\n{DATA}\n```\nThanks!", "In which order? Thanks!"),
         (f"In which order?\n```\n{DATA}\n```", "In which order?"),
+        (f"In which order?\r\n```json\r\n{DATA}\r\n```\r\nThanks!", "In which order? Thanks!"),
+        (f"```sh\nls\n```\nIn which order?\n```json\n{DATA}\n```", "```sh ls ``` In which order?"),
         (f"See {{this}} and [1]: {DATA}", "See {this} and [1]:"),
         (PLAIN, ""),
         (f"In which order?\n\n{PLAIN}", "In which order?"),
@@ -123,3 +125,19 @@ def test_what_holds_no_problem_is_none(find, text):
 def test_what_was_meant_as_data_and_is_none_is_told(find, text, words):
     with pytest.raises(InvalidContext, match=words):
         find(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "```a\n" * 250_000,
+        "```" + " " * 1_000_000,
+        "```\n```\n" * 125_000,
+        "```\na: [1]\n```\n" * 75_000,
+        "a: [1]\n\n" * 8 + "k: [1, 2, 3]\n" * 9_000 + "\n\nx: 'open",
+    ],
+)
+@pytest.mark.timeout(120)
+def test_beginnings_without_end_is_read_in_no_more_than_linear_time(find, text):
+    """Seconds; by an expression that looks for each one's end, or attempt by attempt, it took minutes to hours."""
+    assert find(text) is None

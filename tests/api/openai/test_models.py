@@ -14,7 +14,7 @@ def test_every_model_is_listed_and_can_be_read_by_its_name(client):
 
     names = [model["id"] for model in listed["data"]]
     assert listed["object"] == "list"
-    assert set(names) == {"hrm-27m", "placement", "rollout", "root-cause", "sudoku"}
+    assert set(names) == {"hrm-27m", "maze", "placement", "rollout", "root-cause", "sudoku"}
     for model in listed["data"]:
         assert client.get(f"/v1/models/{model['id']}").json() == model
         assert (model["object"], type(model["created"])) == ("model", int)

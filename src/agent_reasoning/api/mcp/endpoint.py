@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
-from agent_reasoning.api.body import parse_json
+from agent_reasoning.api.body import check_media_type, parse_json
 from agent_reasoning.api.mcp.hosts import McpOptions
 from agent_reasoning.api.mcp.rejections import INVALID_REQUEST, PATH, refused, rejection
 from agent_reasoning.api.mcp.server import Face
@@ -54,6 +54,7 @@ class Endpoint:
             return
         try:
             body = await admitted_body(request)
+            check_media_type(request)  # the SDK's own check answers in plain text, which MCP clients do not show
             message = parse_json(body)  # the SDK's own reading takes a name twice in an object, and NaN
         except ReasoningError as error:
             self._service.metrics.failed("general", error.code)

@@ -3,8 +3,8 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator, Iterator, Mapping
-from contextlib import aclosing, contextmanager, suppress
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from agent_reasoning.api.openai import calls, catalog, words
 from agent_reasoning.api.openai.conversation import Ask, Reply, Thought
 from agent_reasoning.api.openai.errors import Refused
 from agent_reasoning.api.openai.extraction import Posed, find_problem
+from agent_reasoning.api.openai.form import counting
 from agent_reasoning.api.openai.structured import Shape
 from agent_reasoning.api.openai.tokens import cut
 from agent_reasoning.api.reasoning import answer_of, answers_of
@@ -49,7 +50,7 @@ async def replies(ask: Ask, face: Face) -> AsyncGenerator[Thought | Reply]:
 
     Raises Refused and the errors of the package's tree.
     """
-    with _counting(face):
+    with counting(face.service):
         face.service.check_open()
         posed = None if ask.results else await _found(ask.question, face)
         if ask.results and (posed := await _found_in_results(ask, face)) is None:
@@ -69,20 +70,11 @@ async def replies(ask: Ask, face: Face) -> AsyncGenerator[Thought | Reply]:
             async for one in found:
                 yield one
     elif wanted is not None:
-        yield _counted(face, await _computed(ask, wanted, face))
+        with counting(face.service):
+            reply = await _computed(ask, wanted, face)
+        yield _counted(face, reply)
     else:
         yield _without_problem(ask, face)
-
-
-@contextmanager
-def _counting(face: Face) -> Iterator[None]:
-    """What never reaches the service is counted here."""
-    try:
-        yield
-    except (ReasoningError, Refused) as error:
-        code = error.code if isinstance(error, ReasoningError) else InvalidRequest.code
-        face.service.metrics.failed("general", code)
-        raise
 
 
 async def _found(text: str, face: Face) -> Posed | None:
@@ -127,7 +119,8 @@ def reason_request(ask: Ask, posed: Posed, face: Face) -> ReasonRequest:
 
 
 async def _solved(ask: Ask, posed: Posed, face: Face) -> AsyncGenerator[Thought | Reply]:
-    body = reason_request(ask, posed, face)
+    with counting(face.service):
+        body = reason_request(ask, posed, face)
     if not ask.stream:
         yield _told(ask, await answer_of(face.service, body, face.request), face)
         return

@@ -17,7 +17,7 @@ from agent_reasoning.api.openai.answering import Face, replies
 from agent_reasoning.api.openai.chat_form import UNSUPPORTED, ChatRequest, ask_of
 from agent_reasoning.api.openai.conversation import Ask, Reply, Thought
 from agent_reasoning.api.openai.errors import body_of
-from agent_reasoning.api.openai.form import read_body
+from agent_reasoning.api.openai.form import counting, read_body
 from agent_reasoning.api.openai.stream import data, streamed
 from agent_reasoning.api.openai.tokens import pieces
 from agent_reasoning.api.openai.usage import arguments_of, call_id, usage_of
@@ -37,8 +37,9 @@ BODY = {
 async def chat_completions(request: Request, service: Service) -> Response:
     """The problem in the last user message, answered as OpenAI's chat completions are (docs/agents.md)."""
     body = await read_body(request, ChatRequest, UNSUPPORTED)
-    ask = ask_of(body)
-    face = Face(request, service, request.app.state.functions, catalog.task_for(service, ask.model))
+    with counting(service):
+        ask = ask_of(body)
+        face = Face(request, service, request.app.state.functions, catalog.task_for(service, ask.model))
     asks = [replace(ask, seed=(ask.seed + number) % 2**63) for number in range(body.n or 1)]
     envelope = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time())}
     legacy = bool(body.functions and not body.tools)

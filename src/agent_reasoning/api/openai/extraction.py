@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from agent_reasoning.api.body import parse_json
@@ -11,7 +12,8 @@ from agent_reasoning.errors import InvalidContext, InvalidRequest
 from agent_reasoning.schemas import MAX_QUESTION
 from agent_reasoning.service.documents import read_yaml
 
-FENCE = re.compile(r"^[ \t]*```[ \t]*([\w+-]*)[^\n]*\n(.*?)^[ \t]*```[ \t]*$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"\s*```[ \t]*([\w+-]*)")
+MAX_FENCES = 32  # blocks that are looked into
 OPENING = re.compile(r"[{\[]")
 MAX_OPENINGS = 32  # brackets that may be where JSON begins: each is read until it turns out not to be
 PUZZLE = re.compile(r"(?<![\w.*?])[0-9._*?xX]{81}(?![\w.*?])")
@@ -19,8 +21,9 @@ BLANKS = str.maketrans("_*?xX", ".....")
 BETWEEN = str.maketrans("", "", " \t|,[]+")
 RULE = re.compile(r"[-+=|\s]+")
 KEY = re.compile(r"(?:---|[A-Za-z_][\w.-]*:(?:\s|$))")
-MAX_YAML = 262_144  # characters
+MAX_YAML = 131_072  # characters
 MAX_BEGINNINGS = 8  # lines that may be where YAML begins
+MAX_READ = 2 * MAX_YAML  # characters, in all the attempts at one text: some would each read nearly all of it
 
 Fits = Callable[[Mapping[str, Any]], bool]
 
@@ -40,13 +43,15 @@ def find_problem(text: str, fits: Fits) -> Posed | None:
     fits: whether a context has a task's shape. Raises InvalidContext for what was meant as JSON and is none.
     """
     for data, rest in _candidates(text):
-        posed = _posed(data, " ".join(rest.split())[:MAX_QUESTION], fits)
-        if posed is not None:
-            return posed
+        found = _posed(data, fits)
+        if found is not None:
+            context, options = found
+            return Posed(context, " ".join(rest.split())[:MAX_QUESTION], options)
     return None
 
 
-def _posed(data: Any, words: str, fits: Fits) -> Posed | None:
+def _posed(data: Any, fits: Fits) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """The context, and what else of a request there is."""
     if isinstance(data, list):
         if len(data) == 9 and all(isinstance(row, list) and len(row) == 9 for row in data):
             data = {"puzzle": data}
@@ -58,21 +63,36 @@ def _posed(data: Any, words: str, fits: Fits) -> Posed | None:
         return None
     if isinstance(data.get("context"), dict) and fits(data["context"]):
         options = {name: value for name, value in data.items() if name != "context"}
-        return Posed(data["context"], words, options)
-    return Posed(data, words) if fits(data) else None
+        return data["context"], options
+    return (data, {}) if fits(data) else None
 
 
 def _candidates(text: str) -> Iterator[tuple[Any, str]]:
     """What may be the data, and the text without it."""
-    for fence in FENCE.finditer(text):
-        rest = f"{text[: fence.start()]} {text[fence.end() :]}"
-        for data in _fenced(fence.group(1).lower(), fence.group(2)):
+    for language, inside, rest in islice(_fences(text), MAX_FENCES):
+        for data in _fenced(language, inside):
             yield data, rest
     for data, start, end in _json_values(text):
         yield data, f"{text[:start]} {text[end:]}"
     yield from _sudoku(text)
     if len(text) <= MAX_YAML:
         yield from _bare_yaml(text)
+
+
+def _fences(text: str) -> Iterator[tuple[str, str, str]]:
+    """Of each fenced block its language, what is inside, and the text without it. Line by line: one expression for a whole
+    block would look for the end of each opening in all that follows."""
+    opened: tuple[int, int, str] | None = None  # where the fence begins, where its inside does, and its language
+    end = 0
+    for line in text.split("\n"):
+        begin, end = end, end + len(line) + 1
+        if opened is None:
+            if (opening := FENCE.match(line)) is not None:
+                opened = begin, end, opening.group(1).lower()
+        elif line.strip() == "```":
+            fence, inside, language = opened
+            yield language, text[inside:begin], f"{text[:fence]} {text[end:]}"
+            opened = None
 
 
 def _fenced(language: str, inside: str) -> Iterator[Any]:
@@ -142,11 +162,16 @@ def _bare_yaml(text: str) -> Iterator[tuple[Any, str]]:
         for number, line in enumerate(lines)
         if KEY.match(line) and (number == 0 or not KEY.match(lines[number - 1]) or line.startswith("---"))
     ]
+    unread = MAX_READ
     for start in beginnings[:MAX_BEGINNINGS]:
         blanks = [number for number in range(start, len(lines)) if not lines[number].strip()]
         for end in [len(lines), *blanks[-1:], *blanks[:1]]:
+            attempt = "\n".join(lines[start:end])
+            unread -= len(attempt)
+            if unread < 0:
+                return
             try:
-                data = read_yaml("\n".join(lines[start:end]))
+                data = read_yaml(attempt)
             except InvalidRequest:
                 continue
             # "Note: nothing yet" is YAML, too; a problem has some structure.

@@ -1,18 +1,20 @@
 """What the two forms of request have in common: reading them, and the functions and formats that they name."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from starlette.exceptions import HTTPException
 
-from agent_reasoning.api.body import parse_json
+from agent_reasoning.api.body import check_media_type, parse_json
 from agent_reasoning.api.openai.conversation import Choice, Form, Offered
 from agent_reasoning.api.openai.errors import Refused
 from agent_reasoning.api.openai.structured import Shape
 from agent_reasoning.api.reasoning import admitted_body, service_of
 from agent_reasoning.errors import InvalidRequest, ReasoningError
+from agent_reasoning.service.reason import ReasoningService
 from agent_reasoning.validation import validate
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -64,24 +66,23 @@ async def read_body(request: Request, model: type[Body], unsupported: Collection
 
     unsupported: fields of OpenAI's that are refused unless they ask for nothing.
     """
-    try:
+    with counting(await service_of(request)):
         data = parse_json(await admitted_body(request))
-        _check_media_type(request)
+        check_media_type(request)
         if isinstance(data, dict):
             _check_fields(data, model, unsupported)
             data = {name: value for name, value in data.items() if name not in unsupported}
         return validate(model, data, InvalidRequest, "request")
+
+
+@contextmanager
+def counting(service: ReasoningService) -> Iterator[None]:
+    """What is refused before it reaches the service, which counts the rest, is counted here."""
+    try:
+        yield
     except (ReasoningError, Refused, HTTPException) as error:
-        code = error.code if isinstance(error, ReasoningError) else InvalidRequest.code
-        (await service_of(request)).metrics.failed("general", code)
+        service.metrics.failed("general", error.code if isinstance(error, ReasoningError) else InvalidRequest.code)
         raise
-
-
-def _check_media_type(request: Request) -> None:
-    # A page of another origin may send a form or plain text without asking first; JSON it may not.
-    declared = request.headers.get("content-type", "application/json").split(";")[0].strip().lower()
-    if declared != "application/json":
-        raise HTTPException(415, f"The body is declared as {declared[:80]!r}; only application/json is read here.")
 
 
 def _check_fields(data: Mapping[str, Any], model: type[BaseModel], unsupported: Collection[str]) -> None:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from agent_reasoning.api.openai import catalog
 from agent_reasoning.api.openai.answering import Face, replies
 from agent_reasoning.api.openai.conversation import Ask, Reply
-from agent_reasoning.api.openai.form import read_body
+from agent_reasoning.api.openai.form import counting, read_body
 from agent_reasoning.api.openai.response_body import ended, envelope, identifier, reasoning_item, spoken_item
 from agent_reasoning.api.openai.response_events import Events
 from agent_reasoning.api.openai.responses_form import UNSUPPORTED, ResponsesRequest, ask_of
@@ -28,8 +28,9 @@ BODY = {
 async def responses(request: Request, service: Service) -> Response:
     """The problem in the last user message, answered as OpenAI's responses are (docs/agents.md)."""
     body = await read_body(request, ResponsesRequest, UNSUPPORTED)
-    ask = ask_of(body)
-    face = Face(request, service, request.app.state.functions, catalog.task_for(service, ask.model))
+    with counting(service):
+        ask = ask_of(body)
+        face = Face(request, service, request.app.state.functions, catalog.task_for(service, ask.model))
     begun = envelope(body)
     if ask.stream:
         events = Events(begun, ask, request.url.path)
