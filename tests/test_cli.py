@@ -205,7 +205,7 @@ def test_an_unknown_task_is_answered_with_those_there_are():
     done = run("evaluate", "ghost")
 
     assert done.returncode == 2
-    assert "The tasks are: placement, rollout" in done.stderr
+    assert "The tasks are: maze, placement, rollout" in done.stderr
 
 
 def test_resuming_keeps_the_length_and_seed_that_the_run_was_started_with(tmp_path):

@@ -171,8 +171,11 @@ def test_nodes_are_drained_and_workloads_added(page):
     choose(page, "placement")
     page.get_by_label("Drain: a").check()
     page.get_by_label("Objective").select_option("fewest_moves")
+    names = page.get_by_label("Name of the workload")
+    before = names.count()
     page.get_by_role("button", name="Add a workload").click()
-    page.get_by_label("Name of the workload").last.fill("batch")
+    expect(names).to_have_count(before + 1)
+    names.last.fill("batch")
     page.get_by_label("CPU of batch").fill("1")
 
     sent = run(page)

@@ -220,7 +220,7 @@ def test_the_relay_sends_the_key_that_the_other_commands_send():
         without = mcp("--url", url)
 
     assert "rollout" in found
-    assert (without.returncode, without.stdout) == (2, "")
+    assert (without.returncode, without.stdout) == (4, "")
     assert "API key" in without.stderr
 
 
@@ -235,5 +235,5 @@ def test_the_relay_loads_no_torch():
 def test_a_dead_address_is_said_at_once():
     done = mcp("--url", dead_address())
 
-    assert done.returncode == 2
+    assert done.returncode == 4
     assert "could not be reached" in done.stderr or "unreachable" in done.stderr or "connect" in done.stderr.lower()

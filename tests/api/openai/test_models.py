@@ -32,14 +32,14 @@ def test_a_model_that_is_not_there_is_not_found(client, send):
 
     error = response.json()["error"]
     assert (response.status_code, error["code"], error["param"]) == (404, "model_not_found", "model")
-    assert "hrm-27m, placement, rollout" in error["message"]
+    assert "hrm-27m, maze, placement, rollout" in error["message"]
 
 
 def test_a_model_chosen_by_name_answers_its_own_task_alone(client):
     message = message_of(chat(client, GRID, model="rollout"))
 
     assert message["verified"] is False
-    assert "Other problems are for other models: placement, rollout, root-cause, sudoku." in message["content"]
+    assert "Other problems are for other models: maze, placement, rollout, root-cause, sudoku." in message["content"]
     assert message_of(chat(client, GRID, model="sudoku"))["verified"]
 
 
@@ -54,6 +54,7 @@ def with_hrm(registry, tmp_path_factory):
 def test_a_loaded_hrm_goes_by_its_name_and_the_other_models_by_theirs(with_hrm):
     assert {model["id"] for model in with_hrm.get("/v1/models").json()["data"]} == {
         "hrm-27m",
+        "maze",
         "placement",
         "rollout",
         "root-cause",
