@@ -1,4 +1,5 @@
-// All that the page shows follows from one object. Whoever changes it says so, and the page is drawn with the next frame.
+// All that the page shows follows from one object. Whoever changes it says so, and the page is drawn before the next event is heard: with the next
+// frame would be too late, since what is typed or clicked until then would start from what is drawn, and undo the change.
 
 export const state = {
   tasks: [], // as GET /tasks lists them
@@ -21,7 +22,7 @@ export function update(change) {
   Object.assign(state, change);
   if (due) return;
   due = true;
-  requestAnimationFrame(() => {
+  queueMicrotask(() => {
     due = false;
     draw();
   });

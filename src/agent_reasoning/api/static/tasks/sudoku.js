@@ -30,11 +30,7 @@ const place = (cell) => classes("cell", cell % 9 === 2 || cell % 9 === 5 ? "righ
 
 function Editor({ model, change }) {
   const clashes = clashing(model);
-  let latest = model; // keys may come faster than the page is drawn again
-  const set = (cell, digit) => {
-    latest = latest.map((before, other) => (other === cell ? digit : before));
-    change(latest);
-  };
+  const set = (cell, digit) => change(model.map((before, other) => (other === cell ? digit : before)));
   const keyed = (event) => {
     const cells = [...event.currentTarget.closest(".sudoku").querySelectorAll("input")];
     const cell = cells.indexOf(event.currentTarget);
