@@ -56,7 +56,7 @@ def test_a_terminal_that_can_draw_nothing_gets_lines():
     status, shown = on_a_terminal("solve", "-", "--watch", typed=SUDOKU.encode() + b"\n\x04", TERM="dumb")
 
     assert status == 0
-    assert "step 1: 81 changed" in shown
+    assert "candidates removed, 81 changed" in shown
 
 
 def test_the_sample_that_is_ahead_is_shown_with_what_changed():
