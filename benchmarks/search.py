@@ -2,7 +2,7 @@
 
     python benchmarks/search.py [--instances 400] [--hard 60] [--json FILE]
 
-Each shipped model over held-out instances through the engine as the service runs it, one problem at a time on one
+Models that recur (benchmarks/models) over held-out instances through the engine as the service runs it, one problem at a time on one
 core: the seconds are those of a request on an idle machine. Network applications are counted over all samples.
 """
 
@@ -109,7 +109,7 @@ def main():
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     registry = builtin_tasks()
-    engine = Engine(load_bundles(ROOT / "models", "cpu"), workers=1)
+    engine = Engine(load_bundles(ROOT / "benchmarks" / "models", "cpu"), workers=1)
     engine.start()
     rows = []
     try:

@@ -1,5 +1,6 @@
 """`agent-reasoning evaluate`: measure a bundle on fresh instances."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -7,16 +8,15 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from agent_reasoning.commands.loading import load
+from agent_reasoning.commands.loading import model_for
 from agent_reasoning.commands.progress import counting
 from agent_reasoning.commands.train import puzzle_file
-from agent_reasoning.errors import ModelMissing
 from agent_reasoning.evaluation.card import machine
 from agent_reasoning.evaluation.published import PublishedAccuracy, as_published
 from agent_reasoning.evaluation.report import Report
 from agent_reasoning.evaluation.report import evaluate as measure
-from agent_reasoning.evaluation.trajectories import EVALUATION, held_out
-from agent_reasoning.tasks import builtin_tasks
+from agent_reasoning.evaluation.trajectories import EVALUATION, InstanceSets, held_out
+from agent_reasoning.tasks import Task, builtin_tasks
 
 
 def evaluate(
@@ -32,16 +32,8 @@ def evaluate(
     int8: bool,
     json_path: Path | None,
 ) -> dict[str, Any]:
-    registry = builtin_tasks()
-    chosen = registry.get(task)
-    model = next((model for model in load(models, device, registry, int8=int8) if model.task == task), None)
-    if model is None:
-        raise ModelMissing(f"{models or 'The shipped models'} hold no model for {task}.")
-    if puzzles:
-        file = puzzle_file(task, puzzles)
-        sets = {puzzles.name: [file.labelled(number) for number in range(min(count, len(file)))]}
-    else:
-        sets = held_out(chosen, count, EVALUATION, seed, sizes or chosen.info.sizes)
+    chosen, model = builtin_tasks().get(task), model_for(task, models, device, int8=int8)
+    sets = instances(chosen, () if puzzles is None else (puzzles,), count, sizes, seed)
     about = {"task": task, "model": model.name, "sha256": model.sha256, "machine": machine(model.device), "seed": seed}
     with counting(Console(stderr=True), sum(map(len, sets.values()))) as observe:
         if published:
@@ -53,6 +45,14 @@ def evaluate(
         return {**about, "published": [asdict(row) for row in found]}
     show(report, Console())
     return {**about, **report.to_dict()}
+
+
+def instances(task: Task[Any], puzzles: Sequence[Path], count: int, sizes: Sequence[int], seed: int) -> InstanceSets:
+    """What to measure on, `count` a set: the files' puzzles where there are files, else fresh instances of each size."""
+    if not puzzles:
+        return held_out(task, count, EVALUATION, seed, sizes or task.info.sizes)
+    files = {path.name: puzzle_file(task.info.name, path) for path in puzzles}
+    return {name: [file.labelled(number) for number in range(min(count, len(file)))] for name, file in files.items()}
 
 
 def show_published(rows: list[PublishedAccuracy], console: Console) -> None:

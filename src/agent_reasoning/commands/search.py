@@ -7,15 +7,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from agent_reasoning.commands.loading import load
+from agent_reasoning.commands.evaluate import instances
+from agent_reasoning.commands.loading import model_for
 from agent_reasoning.commands.progress import counting
-from agent_reasoning.commands.train import puzzle_file
 from agent_reasoning.engine.structured import StructuredModel
 from agent_reasoning.errors import ModelMissing
 from agent_reasoning.evaluation.card import machine
 from agent_reasoning.evaluation.search import SAMPLES, Searched, untrained
 from agent_reasoning.evaluation.search import search as measure
-from agent_reasoning.evaluation.trajectories import EVALUATION, held_out
 from agent_reasoning.tasks import builtin_tasks
 
 
@@ -32,16 +31,10 @@ def search(
     together: int,
     with_untrained: bool,
 ) -> dict[str, Any]:
-    registry = builtin_tasks()
-    chosen = registry.get(task)
-    model = next((model for model in load(models, device, registry) if model.task == task), None)
+    chosen, model = builtin_tasks().get(task), model_for(task, models, device)
     if not isinstance(model, StructuredModel):
         raise ModelMissing(f"{models or 'The shipped models'} hold no structured model for {task}.")
-    if puzzles:
-        files = {path.name: puzzle_file(task, path) for path in puzzles}
-        sets = {name: [file.labelled(n) for n in range(min(count, len(file)))] for name, file in files.items()}
-    else:
-        sets = held_out(chosen, count, EVALUATION, seed, sizes or chosen.info.sizes)
+    sets = instances(chosen, puzzles, count, sizes, seed)
     how = "deduction" if model.deduction else "recursion, with noise from the second sample on"
     rows: list[Searched] = []
     weights = {how: model, "the same, untrained weights": untrained(model)} if with_untrained else {how: model}

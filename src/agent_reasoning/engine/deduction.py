@@ -54,10 +54,10 @@ class Policy:
 class Opinion:
     """What the network says of one branch."""
 
-    logits: NDArray[
-        np.float32
-    ]  # [L, V] > 0 is "may be", weighted such that a wrong removal costs more than a right one gains
-    alive_logit: float  # > 0 is "an answer is left"
+    logits: NDArray[np.float32]  # [L, V]
+    """> 0 is "may be", weighted such that a wrong removal costs more than a right one gains."""
+    alive_logit: float
+    """> 0 is "an answer is left"."""
 
     @property
     def belief(self) -> float:
@@ -135,7 +135,7 @@ class Deduction:
             branch, stream = self.at[lane.sample], None
             if lane.sample in self.entered:
                 self.entered.discard(lane.sample)
-                stream = NoiseStream(seed, branch.tree * (MAX_SAMPLES) + lane.sample if branch.tree else 0)
+                stream = NoiseStream(seed, branch.tree * MAX_SAMPLES + lane.sample if branch.tree else 0)
             pool.narrow(lane.slot, branch.candidates, stream)
 
     def leave(self, sample: int) -> None:

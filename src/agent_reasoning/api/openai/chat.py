@@ -8,7 +8,6 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
-import jsonschema_rs
 from fastapi import APIRouter, Request, Response
 from sse_starlette import ServerSentEvent
 
@@ -17,7 +16,7 @@ from agent_reasoning.api.openai.answering import Face, replies
 from agent_reasoning.api.openai.chat_form import UNSUPPORTED, ChatRequest, ask_of
 from agent_reasoning.api.openai.conversation import Ask, Reply, Thought
 from agent_reasoning.api.openai.errors import body_of
-from agent_reasoning.api.openai.form import counting, read_body
+from agent_reasoning.api.openai.form import counting, documented, read_body
 from agent_reasoning.api.openai.stream import data, streamed
 from agent_reasoning.api.openai.tokens import pieces
 from agent_reasoning.api.openai.usage import arguments_of, call_id, usage_of
@@ -25,15 +24,9 @@ from agent_reasoning.api.reasoning import GONE, Service, unless_gone
 from agent_reasoning.service.functions import Call
 
 router = APIRouter(prefix="/v1", tags=["openai"])
-BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": jsonschema_rs.dereference(ChatRequest.model_json_schema())}},
-    }
-}
 
 
-@router.post("/chat/completions", openapi_extra=BODY)
+@router.post("/chat/completions", openapi_extra=documented(ChatRequest))
 async def chat_completions(request: Request, service: Service) -> Response:
     """The problem in the last user message, answered as OpenAI's chat completions are (docs/agents.md)."""
     body = await read_body(request, ChatRequest, UNSUPPORTED)

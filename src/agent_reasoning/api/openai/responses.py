@@ -2,13 +2,12 @@
 
 import json
 
-import jsonschema_rs
 from fastapi import APIRouter, Request, Response
 
 from agent_reasoning.api.openai import catalog
 from agent_reasoning.api.openai.answering import Face, replies
 from agent_reasoning.api.openai.conversation import Ask, Reply
-from agent_reasoning.api.openai.form import counting, read_body
+from agent_reasoning.api.openai.form import counting, documented, read_body
 from agent_reasoning.api.openai.response_body import ended, envelope, identifier, reasoning_item, spoken_item
 from agent_reasoning.api.openai.response_events import Events
 from agent_reasoning.api.openai.responses_form import UNSUPPORTED, ResponsesRequest, ask_of
@@ -16,15 +15,9 @@ from agent_reasoning.api.openai.stream import streamed
 from agent_reasoning.api.reasoning import GONE, Service, unless_gone
 
 router = APIRouter(prefix="/v1", tags=["openai"])
-BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": jsonschema_rs.dereference(ResponsesRequest.model_json_schema())}},
-    }
-}
 
 
-@router.post("/responses", openapi_extra=BODY)
+@router.post("/responses", openapi_extra=documented(ResponsesRequest))
 async def responses(request: Request, service: Service) -> Response:
     """The problem in the last user message, answered as OpenAI's responses are (docs/agents.md)."""
     body = await read_body(request, ResponsesRequest, UNSUPPORTED)
