@@ -2,6 +2,7 @@
 
 import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -162,6 +163,15 @@ def test_an_order_that_the_greedy_one_misses_is_found():
         lambda s: s.update(moves=[{}]),
         lambda s: s.update(moves=s["moves"] * 2),
         lambda s: s.update(moves=[], blocked=[]),
+        lambda s: s["assignment"].update({"web-1": ["a"]}),
+        lambda s: s.update(moves=[{"workload": [], "from": None, "to": {}}]),
+        lambda s: s.update(blocked=["ghost"]),
+        lambda s: s.update(blocked=[[]]),
+        lambda s: s.update(needs_temporary_move=True),
+        lambda s: s.update(freed=["c"]),
+        lambda s: s.update(unused=[]),
+        lambda s: s.update(nodes_in_use=2),
+        lambda s: s["utilisation"]["after"]["cpu"].update(of_fullest_node=1.0),
     ],
 )
 def test_whatever_contradicts_itself_is_refused(change):
@@ -172,6 +182,37 @@ def test_whatever_contradicts_itself_is_refused(change):
     change(changed)
 
     assert not TASK.verify(cluster, changed).valid
+
+
+def test_that_no_order_exists_is_believed_only_where_it_is_so():
+    there_is_one = Cluster(
+        ("cpu",), ("a", "b"), ((2,), (2,)), ("x", "y"), ((1,), (1,)), ((0, 1), (0, 1)), (0, 1)
+    )  # fmt: skip
+    none = replace(there_is_one, capacity=((1,), (1,)))
+    stuck = {**solution(none, [1, 0]), "moves": [], "blocked": ["x", "y"]}
+
+    assert TASK.verify(none, stuck | {"needs_temporary_move": True}).valid
+    assert TASK.verify(there_is_one, stuck | {"needs_temporary_move": False}).valid
+    assert TASK.verify(there_is_one, stuck | {"needs_temporary_move": True}).violations == (
+        "It is not shown that no order does without a temporary move.",
+    )
+
+
+def test_a_temporary_move_may_lead_only_where_the_workload_may_run():
+    full = Cluster(
+        ("cpu",), ("a", "b", "c"), ((1,), (1,), (1,)), ("x", "y"), ((1,), (1,)), ((0, 1, 2), (0, 1)), (0, 1),
+        objective="consolidate",
+    )  # fmt: skip
+
+    def by_way_of_c(first, second):
+        stops = [(first, "c"), (second, None), (first, None)]
+        there = {"x": ("a", "b"), "y": ("b", "a")}
+        moves = [{"workload": name, "from": there[name][0], "to": to or there[name][1]} for name, to in stops]
+        moves[2]["from"] = "c"
+        return {**solution(full, [1, 0]), "moves": moves, "blocked": []}
+
+    assert TASK.verify(full, by_way_of_c("x", "y")).valid
+    assert TASK.verify(full, by_way_of_c("y", "x")).violations == ("Move 1: y may not run on c.",)
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,46 @@ class Cluster:
         return least(self)
 
     @cached_property
+    def as_it_is(self) -> float | None:
+        """What the objective comes to if everything stays where it runs; None where that is not valid."""
+        from agent_reasoning.tasks.placement_verifier import as_it_is  # which needs this module
+
+        return as_it_is(self)
+
+    @cached_property
+    def node_number(self) -> dict[str, int]:
+        return {name: node for node, name in enumerate(self.nodes)}
+
+    @cached_property
+    def capacities(self) -> NDArray[np.int64]:
+        """[V, R] `capacity`"""
+        return np.array(self.capacity, np.int64).reshape(len(self.nodes), len(self.resources))
+
+    @cached_property
+    def demands(self) -> NDArray[np.int64]:
+        """[L, R] `demand`"""
+        return np.array(self.demand, np.int64).reshape(len(self.workloads), len(self.resources))
+
+    @cached_property
+    def may_run(self) -> NDArray[np.bool_]:
+        """[L, V] `allowed`"""
+        found = np.zeros((len(self.workloads), len(self.nodes)), np.bool_)
+        known: dict[int, int] = {}  # by identity: to compare thousands of nodes takes as long as to write them
+        for workload, nodes in enumerate(self.allowed):
+            alike = known.setdefault(id(nodes), workload)
+            if alike == workload:
+                found[workload, list(nodes)] = True
+            else:
+                found[workload] = found[alike]
+        return found
+
+    @cached_property
+    def memberships(self) -> NDArray[np.int64]:
+        """[M, 2] (group of `apart`, workload)"""
+        pairs = [(number, workload) for number, group in enumerate(self.apart) for workload in group]
+        return np.array(pairs, np.int64).reshape(-1, 2)
+
+    @cached_property
     def share(self) -> NDArray[np.float64]:
         """[L, V, R] a workload's demand as a share of a node's capacity; infinite where that is zero and it wants some."""
         demand = np.array(self.demand, float).reshape(len(self.workloads), 1, len(self.resources))
