@@ -12,7 +12,9 @@ import sys
 import numpy as np
 from rich.progress import track
 
-from benchmarks.fuzz import maze, rollout, root_cause
+from benchmarks.fuzz import maze, placement, rollout, root_cause
+
+TASKS = {"maze": maze, "rollout": rollout, "root-cause": root_cause, "placement": placement}
 
 
 def main():
@@ -20,7 +22,7 @@ def main():
     parser.add_argument("--count", type=int, default=100_000, help="answers to problems of each task")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    for name, of in (("maze", maze), ("rollout", rollout), ("root-cause", root_cause)):
+    for name, of in TASKS.items():
         rng = np.random.default_rng(options.seed)
         verified = optimal = best = 0
         for _ in track(range(options.count), name):
@@ -33,7 +35,8 @@ def main():
             if verdict.valid:
                 least = of.best(instance)
                 best += verdict.objective == least
-                if verdict.optimal and verdict.objective != least:
+                above = verdict.bound is not None and verdict.bound > least
+                if above or (verdict.optimal and verdict.objective != least):
                     sys.exit(f"{instance}\n{solution}\n{verdict}: the best has {least}")
         print(f"{name}: {options.count} answers, {verified} called verified, none wrongly; {best} of these were the best, "
               f"{optimal} called optimal, none wrongly")  # fmt: skip

@@ -1,6 +1,6 @@
 """Placements by other means than the package's: every assignment tried. For a few nodes and workloads."""
 
-from itertools import product
+from fractions import Fraction
 
 from hypothesis import strategies as st
 
@@ -33,13 +33,14 @@ def fits(cluster, at):
     for workload, node in enumerate(at):
         if node != NOWHERE and node not in cluster.allowed[workload]:
             return False
-    for node, capacity in enumerate(cluster.capacity):
-        here = [workload for workload, where in enumerate(at) if where == node]
-        if any(sum(cluster.demand[w][r] for w in here) > has for r, has in enumerate(capacity)):
-            return False
-        if any(len(set(here) & set(group)) > 1 for group in cluster.apart):
-            return False
-    return True
+    return all(is_in_order(cluster, at, node) for node in range(len(cluster.nodes)))
+
+
+def is_in_order(cluster, at, node):
+    here = [workload for workload, where in enumerate(at) if where == node]
+    if any(sum(cluster.demand[w][r] for w in here) > has for r, has in enumerate(cluster.capacity[node])):
+        return False
+    return not any(len(set(here) & set(group)) > 1 for group in cluster.apart)
 
 
 def cost(cluster, at):
@@ -47,11 +48,17 @@ def cost(cluster, at):
         return len(set(at))
     if cluster.objective == "fewest_moves":
         return sum(was not in (NOWHERE, now) for was, now in zip(cluster.current, at, strict=True))
-    shares = [
-        sum(cluster.demand[w][r] for w, where in enumerate(at) if where == node) / has
-        for node, capacity in enumerate(cluster.capacity) for r, has in enumerate(capacity) if has
-    ]  # fmt: skip
-    return -int(-max(shares, default=0) * 100 // 1)
+    return max((-(-share * 100 // 1) for share in shares(cluster, at)), default=0)
+
+
+def shares(cluster, at, resources=None):
+    """How full each node that is in use is, of each resource that it has."""
+    return [
+        Fraction(sum(cluster.demand[w][r] for w, where in enumerate(at) if where == node), cluster.capacity[node][r])
+        for node in sorted(set(at) - {NOWHERE})
+        for r in (range(len(cluster.resources)) if resources is None else resources)
+        if cluster.capacity[node][r]
+    ]
 
 
 def as_it_is(cluster):
@@ -61,5 +68,75 @@ def as_it_is(cluster):
 
 def best(cluster):
     """The least cost of any assignment that fits; None where none does."""
-    every = product(range(len(cluster.nodes)), repeat=len(cluster.workloads))
-    return min((cost(cluster, at) for at in every if fits(cluster, at)), default=None)
+    at = best_places(cluster)
+    return None if at is None else cost(cluster, at)
+
+
+def best_places(cluster):
+    """An assignment of that cost. Every one is tried, those alone left out of which a part does not fit already."""
+    return min(_every(cluster, []), key=lambda at: cost(cluster, at), default=None)
+
+
+def _every(cluster, begun):
+    if len(begun) == len(cluster.workloads):
+        yield begun
+        return
+    for node in cluster.allowed[len(begun)]:
+        if is_in_order(cluster, [*begun, node], node):
+            yield from _every(cluster, [*begun, node])
+
+
+def moves_are_right(cluster, at, solution):
+    """Whether they lead from what runs to `at`, or to where the blocked are not, with no node that something comes to
+    overdrawn; and whether what is said beside them is so."""
+    now = dict(zip(cluster.workloads, cluster.current, strict=True))
+    names = [*cluster.nodes, None]  # NOWHERE is the last
+    for move in solution["moves"]:
+        name, node = move["workload"], names.index(move["to"]) if move["to"] in cluster.nodes else None
+        if name not in now or node is None or names[now[name]] != move["from"] or now[name] == node:
+            return False
+        now[name] = node
+        if node not in cluster.allowed[cluster.workloads.index(name)] or not is_in_order(
+            cluster, [*now.values()], node
+        ):
+            return False
+    blocked = {name for name, node in zip(cluster.workloads, at, strict=True) if now[name] != node}
+    before, after = set(cluster.current) - {NOWHERE}, set(at)
+    return (
+        set(solution["blocked"]) == blocked
+        and (not solution["needs_temporary_move"] or (bool(blocked) and not can_be_reached(cluster, at)))
+        and set(solution["freed"]) == {cluster.nodes[node] for node in before - after}
+        and solution["nodes_in_use"] == len(after)
+        and solution["utilisation"] == {"before": fullness(cluster, cluster.current), "after": fullness(cluster, at)}
+    )
+
+
+def fullness(cluster, at):
+    used = set(at) - {NOWHERE}
+    found = {}
+    for r, name in enumerate(cluster.resources):
+        wanted = sum(cluster.demand[w][r] for w, node in enumerate(at) if node != NOWHERE)
+        whole = sum(cluster.capacity[node][r] for node in used)
+        fullest = max(shares(cluster, at, [r]), default=0)
+        found[name] = {
+            "of_nodes_in_use": round(wanted / whole * 100, 1) if whole else 0.0,
+            "of_fullest_node": round(float(fullest) * 100, 1),
+        }
+    return found
+
+
+def can_be_reached(cluster, at):
+    """Whether some order of single moves leads there, over all of them. What does not fit now may stand, nothing may come to it."""
+    pending = frozenset(w for w, node in enumerate(at) if node != cluster.current[w])
+    seen, open_states = set(), [frozenset()]
+    while open_states:
+        moved = open_states.pop()
+        if moved == pending:
+            return True
+        for workload in pending - moved:
+            now = [at[w] if w in moved | {workload} else cluster.current[w] for w in range(len(at))]
+            after = moved | {workload}
+            if after not in seen and is_in_order(cluster, now, at[workload]):
+                seen.add(after)
+                open_states.append(after)
+    return False

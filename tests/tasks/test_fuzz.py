@@ -10,7 +10,7 @@ def test_no_answer_is_called_what_it_is_not(monkeypatch, capsys):
 
     fuzz.main()
 
-    assert capsys.readouterr().out.count("none wrongly") == 6
+    assert capsys.readouterr().out.count("none wrongly") == 8
 
 
 def test_a_verifier_that_refuses_what_is_right_is_caught(monkeypatch):

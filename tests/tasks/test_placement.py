@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent_reasoning.errors import InvalidContext
-from agent_reasoning.tasks.cluster import NOWHERE, Cluster
+from agent_reasoning.tasks.cluster import Cluster
 from agent_reasoning.tasks.moves import plan
 from agent_reasoning.tasks.packing import baseline, settle
 from agent_reasoning.tasks.placement import Placement
@@ -81,39 +81,12 @@ def test_moves_lead_there_one_by_one_or_are_said_to_be_blocked(cluster, data):
 
     assert verdict.valid, verdict.violations
     if whole["needs_temporary_move"]:
-        assert not reachable(cluster, found)
+        assert not independent.can_be_reached(cluster, found)
     tampered = copy.deepcopy(whole)
     if tampered["moves"]:
         tampered["moves"][0]["to"] = data.draw(st.sampled_from([*cluster.nodes, "nowhere"]))
         if tampered != whole:
             assert not TASK.verify(cluster, tampered).valid
-
-
-def reachable(cluster, at):
-    """Whether some order of single moves leads there, over all of them. What does not fit now may stand, nothing may come to it."""
-    pending = frozenset(w for w, node in enumerate(at) if node != cluster.current[w])
-    seen, open_states = set(), [frozenset()]
-    while open_states:
-        moved = open_states.pop()
-        if moved == pending:
-            return True
-        for workload in pending - moved:
-            now = [at[w] if w in moved | {workload} else cluster.current[w] for w in range(len(at))]
-            node = at[workload]
-            only = [where if where == node else NOWHERE for where in now]
-            after = moved | {workload}
-            if after not in seen and fits_there(cluster, only):
-                seen.add(after)
-                open_states.append(after)
-    return False
-
-
-def fits_there(cluster, at):
-    anywhere = Cluster(
-        cluster.resources, cluster.nodes, cluster.capacity, cluster.workloads, cluster.demand,
-        tuple(tuple(range(len(cluster.nodes))) for _ in cluster.workloads), cluster.current, cluster.apart,
-    )  # fmt: skip
-    return independent.fits(anywhere, at)
 
 
 def test_two_that_would_have_to_swap_full_nodes_are_blocked():
