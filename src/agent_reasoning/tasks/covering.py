@@ -5,7 +5,7 @@ good ones. It is a linear relaxation's dual; no answer can be read off it.
 """
 
 from dataclasses import dataclass
-from math import ceil, inf
+from math import ceil, inf, isfinite
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,10 @@ MOST_PIVOTS = 400
 LOOK_EVERY = 4  # pivots
 NEGLIGIBLE = 1e-6
 """Far above the rounding of sums of some hundred numbers about 1, far below what a whole number is missed by."""
-TIE_BREAK = (
-    1e-5  # by how much what is to be covered is made to differ, so that the simplex method does not turn in circles
-)
+SMALLEST_PIVOT = 1e-8
+HIGHEST = 1e5  # price that a bound is made of
+TIE_BREAK = 1e-5
+"""By how much what is to be covered is made to differ, so that the simplex method does not turn in circles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Covering:
     count: Floats
     """[K] how many sets of a kind there may be."""
     dearest: float
-    """What an uncovered unit costs: no price is above it."""
+    """What an uncovered unit costs while prices are looked for."""
 
     def bound(self, prices: Floats) -> float:
         """What all sets together cost at least: the needed at their prices, less what the sets of each kind could earn at most
@@ -63,8 +64,10 @@ def least_cost(covering: Covering, enough: float = inf) -> float:
         place = int(reduced.argmin())
         entering = reduced.flat[place]
         if pivot % LOOK_EVERY == 0 or entering > -NEGLIGIBLE:
-            best = max(best, covering.bound(np.clip(prices, 0.0, None)))
-            if best > -inf and ceil(best - NEGLIGIBLE) >= min(ceil(costs @ at - NEGLIGIBLE), enough):
+            # Where prices are huge, rounding would be more than NEGLIGIBLE.
+            best = max(best, covering.bound(np.clip(prices, 0.0, HIGHEST)))
+            relaxed = float(costs @ at)
+            if not isfinite(relaxed) or ceil(best - NEGLIGIBLE) >= min(ceil(relaxed - NEGLIGIBLE), enough):
                 break
         column = np.zeros(rows)
         loose = np.concatenate([prices, -rents])  # a thing that is covered more than needed; a set that is not used
@@ -80,7 +83,7 @@ def least_cost(covering: Covering, enough: float = inf) -> float:
         if entering > -NEGLIGIBLE:
             break
         direction = inverse @ column
-        usable = direction > 1e-9
+        usable = direction > SMALLEST_PIVOT
         if not usable.any():
             break
         ratio = np.full(rows, inf)
