@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from agent_reasoning.problem import Problem, Verdict
+from agent_reasoning.problem import Problem, ProblemSpec, RelationSpec, Verdict
 
 
 def problem(**changes):
@@ -26,6 +26,29 @@ def test_a_cell_without_candidates_is_refused():
 def test_arrays_that_do_not_fit_each_other_are_refused(changes):
     with pytest.raises(ValueError, match="cell|pair"):
         problem(**changes)
+
+
+def test_each_trajectory_has_the_next_view_and_the_first_has_the_task_as_it_is():
+    spec = ProblemSpec(("a",), relations=(RelationSpec("up"), RelationSpec("down")), views=(("up", "down"), ("down", "up")))
+
+    assert [spec.view(sample) for sample in range(3)] == [(0, 1), (1, 0), (0, 1)]
+    assert ProblemSpec(("a",), relations=spec.relations).view(5) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("views", "words"),
+    [
+        ((("down", "up"),), "first view"),
+        ((("up", "down", "next"), ("up", "up", "next")), "each relation once"),
+        ((("up", "down", "next"), ("up", "next")), "each relation once"),
+        ((("up", "down", "next"), ("up", "next", "down")), "one shift"),
+    ],
+)
+def test_a_view_that_is_not_the_same_task_is_refused(views, words):
+    relations = RelationSpec("up"), RelationSpec("down"), RelationSpec("next", shift=1)
+
+    with pytest.raises(ValueError, match=words):
+        ProblemSpec(("a",), relations=relations, views=views)
 
 
 def test_where_validity_is_all_every_valid_answer_is_optimal():

@@ -40,6 +40,26 @@ class ProblemSpec:
     ties: tuple[str, ...] = ()
     """Those of the features that tell interchangeable parts apart. Encoded as zeros; each trajectory draws its own, one
     number a cell, or a candidate, so that nothing but chance decides between equals."""
+    views: tuple[tuple[str, ...], ...] = ()
+    """Orders of the relations' names under which the task is the same task: who takes the place of the first relation, of the
+    second, and so on. A network is not bound to treat them alike, so one may find what another misses; each trajectory has
+    the next one, and the first is the order of `relations`."""
+
+    def __post_init__(self) -> None:
+        shifts = {relation.name: relation.shift for relation in self.relations}
+        if self.views and self.views[0] != tuple(shifts):
+            raise ValueError("the first view must be the order of the relations")
+        if any(sorted(view) != sorted(shifts) for view in self.views):
+            raise ValueError("a view must name each relation once")
+        if any([shifts[name] for name in view] != list(shifts.values()) for view in self.views):
+            raise ValueError("a view may exchange only relations of one shift")
+
+    def view(self, sample: int) -> tuple[int, ...]:
+        """Which relation takes the place of each, by number, for a job's trajectory of this number."""
+        names = [relation.name for relation in self.relations]
+        if not self.views:
+            return tuple(range(len(names)))
+        return tuple(names.index(name) for name in self.views[sample % len(self.views)])
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_reasoning.networks.batch import Shape, collate, draw_ties, round_up, tensors_of
+from agent_reasoning.networks.batch import Shape, collate, draw_ties, round_up, seen, tensors_of
 from agent_reasoning.networks.structured import (
     FORBIDDEN_LOGIT,
     StructuredCarry,
@@ -241,6 +241,21 @@ def test_ties_are_drawn_for_each_row_and_tell_cells_and_candidates_apart():
     assert not drawn.candidate_features[..., 1].any()
     assert not batch.cell_features.any()
     assert draw_ties(batch, SPEC, []) is batch
+
+
+@given(st.integers(0, 1000), st.permutations(range(3)))
+def test_in_a_view_each_relation_is_heard_as_the_one_whose_place_it_takes(seed, view):
+    names = "left", "right", "over"
+    rng, spec = np.random.default_rng(seed), ProblemSpec(("a",), relations=tuple(map(RelationSpec, names)))
+    edges = [np.argwhere(rng.random((5, 5)) < share) for share in (0.5, 0.2, 0)]
+
+    def batch(order):
+        relations = {name: edges[number] for name, number in zip(names, order, strict=True)}
+        problem = Problem(np.ones((5, 2), bool), np.zeros(5, np.int64), relations=relations)
+        return collate([problem, problem], spec, Shape.of(problem, spec).rounded())
+
+    for found, expected in zip(tensors_of(seen(batch(range(3)), view)), tensors_of(batch(view)), strict=True):
+        assert torch.equal(found, expected)
 
 
 def test_rows_of_a_batch_are_views_where_they_stand_together():

@@ -228,6 +228,38 @@ def test_relations_join_open_squares_that_are_side_by_side(maze):
     assert told == expected
 
 
+TURNS = [(quarters, is_mirrored) for quarters in range(4) for is_mirrored in (False, True)]
+
+
+def turned(grid, quarters, is_mirrored):
+    return np.rot90(grid.T if is_mirrored else grid, quarters)
+
+
+@settings(max_examples=60)
+@given(small_mazes())
+def test_each_view_has_the_relations_of_the_maze_laid_down_another_way(maze):
+    """Whichever way that is: all eight are there."""
+    encoded, cells = MAZE.encode(maze), np.arange(maze.is_open().size).reshape(maze.shape)
+    ways = {}
+    for way in TURNS:
+        is_open = turned(maze.is_open(), *way)
+        lies_at = np.argsort(turned(cells, *way), axis=None)  # where each cell of the maze comes to lie
+        ends = (np.unravel_index(lies_at[cells[end]], is_open.shape) for end in (maze.start, maze.goal))
+        found = MAZE.encode(Maze.of(is_open, *(tuple(map(int, end)) for end in ends))).relations
+        for view in MAZE.info.spec.views:
+            renamed = zip(MAZE.info.spec.views[0], view, strict=True)
+            if all(as_set(found[name]) == as_set(lies_at[encoded.relations[other]]) for name, other in renamed):
+                ways.setdefault(view, []).append(way)
+
+    assert set(ways) == set(MAZE.info.spec.views)
+    assert len(ways) == 8
+    assert {way for found in ways.values() for way in found} == set(TURNS)
+
+
+def as_set(edges):
+    return set(map(tuple, edges.tolist()))
+
+
 def test_the_published_tokens_are_those_of_maze_hard():
     """0 is padding, then `# SGo`; an answer keeps walls, start and goal and says o for the path."""
     maze = read(["S#", " G"])

@@ -12,7 +12,7 @@ from agent_reasoning.engine.halting import Halting
 from agent_reasoning.engine.model import Model
 from agent_reasoning.engine.noise import NoiseStream
 from agent_reasoning.engine.pool import Candidates, Carry, Pool, Rows, TensorPool, Ticket, pick, zeros
-from agent_reasoning.networks.batch import ProblemBatch, Shape, collate, draw_ties, map_tensors, tensors_of
+from agent_reasoning.networks.batch import ProblemBatch, Shape, collate, draw_ties, map_tensors, seen, tensors_of
 from agent_reasoning.networks.bundle import Bundle
 from agent_reasoning.networks.structured import StructuredNetwork
 from agent_reasoning.networks.traced import StepRunner, flatten
@@ -84,8 +84,9 @@ class StructuredPool(TensorPool):
         self.size_bytes = sum(tensor.nbytes for tensor in (*self._stored, self._embedded, self._z_H, self._z_L))
 
     def _put(self, slot: int, arranged: ProblemBatch, stream: NoiseStream) -> tuple[Tensor, Tensor]:
-        drawn = draw_ties(arranged, self._network.config.spec, [stream.ties()])
-        here = drawn if self._device == "cpu" else on_device(drawn, self._device)
+        spec = self._network.config.spec
+        own = draw_ties(seen(arranged, spec.view(stream.sample)), spec, [stream.ties()])
+        here = own if self._device == "cpu" else on_device(own, self._device)
         for stored, given in zip(self._stored, tensors_of(here), strict=True):
             stored[slot] = given[0]
         self._embedded[slot] = self._network.embed(here)[0]

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from agent_reasoning.problem import Ints, Problem, ProblemSpec
@@ -270,6 +271,29 @@ def draw_ties(batch: ProblemBatch, spec: ProblemSpec, generators: Sequence[np.ra
                 drawn = torch.from_numpy(rng.random(width, np.float32))
                 of_candidates[row, :, :, spec.candidate_features.index(name)] = drawn
     return replace(batch, cell_features=of_cells, candidate_features=of_candidates)
+
+
+def seen(batch: ProblemBatch, view: Sequence[int]) -> ProblemBatch:
+    """The batch with its relations exchanged: what a network hears as relation r is what the problems call view[r]."""
+    if list(view) == sorted(view):
+        return batch
+    links, count = batch.relations, batch.relation_count
+    (rows, readers), device = links.share.shape[:2], links.share.device
+    cells, order = readers // count, torch.tensor(view, device=device)
+    place = order.argsort()  # of each relation, among those that the network knows
+    read = links.target < readers
+    source = torch.where(read, links.source - links.source % count + place[links.source % count], 0)
+    relation = links.target.div(cells, rounding_mode="floor").clamp(max=count - 1)
+    target = torch.where(read, place[relation] * cells + links.target % cells, readers)
+    sorting = target.argsort(dim=1, stable=True)
+    entries = links.starts.diff(dim=1).view(rows, count, cells)[:, order].flatten(1)
+    turned = Links(
+        source.gather(1, sorting),
+        target.gather(1, sorting),
+        F.pad(entries.cumsum(1), (1, 0)),
+        links.share.view(rows, count, cells, 1)[:, order].flatten(1, 2),
+    )
+    return replace(batch, relations=turned)
 
 
 def _links(pairs: Sequence[Ints], rows: int, targets: int, entries: int) -> Links:

@@ -28,7 +28,24 @@ KINDS = WALL, OPEN, START, GOAL  # by token; the published encoding counts them 
 OFF, ON = 0, 1  # the candidates
 SIDES = {"above": (-1, 0), "left": (0, -1), "right": (0, 1), "below": (1, 0)}
 """Where a cell's neighbour is: of several shortest paths only directions tell one from the others."""
-SPEC = ProblemSpec(vocabulary=("wall", "open", "start", "goal"), relations=tuple(map(RelationSpec, SIDES)))
+
+
+def views() -> tuple[tuple[str, ...], ...]:
+    """The eight ways to lay a maze down: where the sides point to when its rows and columns are exchanged or not, and then
+    the whole is given some quarter turns."""
+    names, found = {offset: name for name, offset in SIDES.items()}, []
+    for turns in range(4):
+        for is_mirrored in (False, True):
+            offsets = [offset[::-1] if is_mirrored else offset for offset in SIDES.values()]
+            for _ in range(turns):
+                offsets = [(right, -down) for down, right in offsets]
+            found.append(tuple(names[down, right] for down, right in offsets))
+    return tuple(found)
+
+
+SPEC = ProblemSpec(
+    vocabulary=("wall", "open", "start", "goal"), relations=tuple(map(RelationSpec, SIDES)), views=views()
+)
 
 
 class MazeTask(Task[Maze]):
