@@ -29,7 +29,9 @@ def test_arrays_that_do_not_fit_each_other_are_refused(changes):
 
 
 def test_each_trajectory_has_the_next_view_and_the_first_has_the_task_as_it_is():
-    spec = ProblemSpec(("a",), relations=(RelationSpec("up"), RelationSpec("down")), views=(("up", "down"), ("down", "up")))
+    spec = ProblemSpec(
+        ("a",), relations=(RelationSpec("up"), RelationSpec("down")), views=(("up", "down"), ("down", "up"))
+    )
 
     assert [spec.view(sample) for sample in range(3)] == [(0, 1), (1, 0), (0, 1)]
     assert ProblemSpec(("a",), relations=spec.relations).view(5) == (0, 1)

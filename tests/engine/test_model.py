@@ -190,6 +190,43 @@ def test_a_bundle_with_a_halting_policy_that_means_nothing_is_refused(tmp_path, 
         load_bundles(tmp_path, "cpu")
 
 
+MISSED = [
+    " S    # ",
+    " #     #",
+    "  ##  # ",
+    "  #G#   ",
+    " #      ",
+    "    #  #",
+    "## #  # ",
+    "     ## ",
+]
+
+
+def test_what_a_model_misses_in_one_view_it_solves_in_another_and_always_in_the_same(models, registry):
+    """Without noise: only where the sides point to differs."""
+    task, model = registry.get("maze"), next(model for model in models if model.task == "maze")
+    assert model.noise == 0
+    maze = task.read({"maze": MISSED})
+    engine = Engine([model])
+    engine.start()
+
+    def ask(samples, seed):
+        return engine.submit(
+            engine.arrange("maze", task.encode(maze)), lambda choice: task.verify(maze, task.decode(maze, choice)),
+            max_steps=64, samples=samples, seed=seed, timeout_seconds=60.0,
+        ).result(60)  # fmt: skip
+
+    try:
+        alone, *several = ask(1, 0), ask(4, 0), ask(4, 0), ask(4, 9)
+    finally:
+        engine.stop()
+
+    assert not alone.answer.verdict.valid
+    assert {outcome.sample for outcome in several} == {1}
+    assert {outcome.answer.choice.tobytes() for outcome in several} == {several[0].answer.choice.tobytes()}
+    assert several[0].answer.verdict.valid
+
+
 def test_each_trajectory_of_a_problem_with_equals_draws_its_own_ties():
     """Two candidates that nothing tells apart: which one wins is chance, and the same chance for the same seed."""
     spec = ProblemSpec(("pick",), candidate_features=("tie",), ties=("tie",))

@@ -2,7 +2,7 @@
 
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -34,6 +34,7 @@ HOW = {
     "waves": "by recursion with targets on the way, as many supervision steps a batch as its longest path takes",
 }
 NOISE = "Samples after the first get noise of {noise:g} on z_H and z_L before each step."
+VIEWS = "Each sample sees the problem in the next of its {views} views."
 DEDUCTION = "It searches by deduction with branching: {policy}."
 
 MEASURED = """\
@@ -86,11 +87,7 @@ def render_card(
         L_cycles=network.L_cycles,
         applications=network.applications_per_step,
         max_steps=config.max_steps,
-        search=(
-            DEDUCTION.format(policy=in_words(config.deduction))
-            if config.deduction
-            else NOISE.format(noise=config.noise)
-        ),
+        search=" ".join(how_it_searches(config)),
         halting=in_words(config.halting) or "verified, or the step limit",
         command=command,
         data=data,
@@ -104,6 +101,16 @@ def render_card(
         ema=training.ema,
     )
     return trained + render_measured(report)
+
+
+def how_it_searches(config: BundleConfig) -> Iterator[str]:
+    views = config.network.spec.views
+    if views:
+        yield VIEWS.format(views=len(views))
+    if config.deduction:
+        yield DEDUCTION.format(policy=in_words(config.deduction))
+    elif config.noise or not views:
+        yield NOISE.format(noise=config.noise)
 
 
 def render_measured(report: Report) -> str:
