@@ -13,7 +13,8 @@ from agent_reasoning.commands.progress import counting
 from agent_reasoning.engine.structured import StructuredModel
 from agent_reasoning.errors import ModelMissing
 from agent_reasoning.evaluation.card import machine
-from agent_reasoning.evaluation.search import SAMPLES, Searched, untrained
+from agent_reasoning.evaluation.rivals import RIVALS
+from agent_reasoning.evaluation.search import SAMPLES, Searched, beside, untrained
 from agent_reasoning.evaluation.search import search as measure
 from agent_reasoning.tasks import builtin_tasks
 
@@ -35,7 +36,7 @@ def search(
     if not isinstance(model, StructuredModel):
         raise ModelMissing(f"{models or 'The shipped models'} hold no structured model for {task}.")
     sets = instances(chosen, puzzles, count, sizes, seed)
-    how = "deduction" if model.deduction else "recursion, with noise from the second sample on"
+    how = searching(model)
     rows: list[Searched] = []
     weights = {how: model, "the same, untrained weights": untrained(model)} if with_untrained else {how: model}
     lines = [(who, name, n) for name in sets for n in samples or SAMPLES for who in weights]
@@ -48,9 +49,19 @@ def search(
                     observe=partial(observe, f"{name}, {number} samples, {who}"),
                 )
             )  # fmt: skip
+    for name, items in sets.items():
+        rows += [beside(chosen, rival, who, name, items) for who, rival in RIVALS.get(task, {}).items()]
     show(rows, Console())
     about = {"task": task, "model": model.name, "sha256": model.sha256, "machine": machine(model.device), "seed": seed}
     return {**about, "search": [row.to_dict() for row in rows]}
+
+
+def searching(model: StructuredModel) -> str:
+    """How the model's samples differ, in words."""
+    if model.deduction is not None:
+        return "deduction"
+    ways = ["other views"] * bool(model.network.config.spec.views) + ["noise"] * bool(model.noise)
+    return f"recursion, samples by {' and '.join(ways)}" if ways else "recursion"
 
 
 def show(rows: list[Searched], console: Console) -> None:
@@ -60,7 +71,8 @@ def show(rows: list[Searched], console: Console) -> None:
         table.add_column(column, justify="left" if column == "who" else "right")
     for row in rows:
         table.add_row(
-            row.instances_of, str(row.instances), str(row.samples), str(row.max_steps), row.who, f"{row.verified:.2%}",
-            str(row.wrong), f"{row.mean_applications:.0f}", f"{row.p50_seconds:.3f}", f"{row.p99_seconds:.3f}",
+            row.instances_of, str(row.instances), str(row.samples or "–"), str(row.max_steps or "–"), row.who,
+            f"{row.verified:.2%}", str(row.wrong), f"{row.mean_applications:.0f}" if row.samples else "–",
+            f"{row.p50_seconds:.4f}", f"{row.p99_seconds:.4f}",
         )  # fmt: skip
     console.print(table)

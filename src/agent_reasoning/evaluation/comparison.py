@@ -61,11 +61,11 @@ def compare(
                 lines.append(_line(name, f"{who}, {with_samples}", found, known))
                 observe(f"{name}, {who}, {with_samples}", len(items))
                 if models[who] is model and count == SERVED and task.baseline(items[0].instance) is not None:
-                    simple = [_timed(task, task.baseline, item) for item in items]
+                    simple = [timed(task, task.baseline, item) for item in items]
                     served = [_better(one, other) for one, other in zip(found, simple, strict=True)]
                     lines.append(_line(name, f"as served, {with_samples}", served, known))
             for who, rival in RIVALS.get(task.info.name, {}).items():
-                lines.append(_line(name, who, [_timed(task, rival, item) for item in items], known))
+                lines.append(_line(name, who, [timed(task, rival, item) for item in items], known))
     return lines
 
 
@@ -98,7 +98,7 @@ def afresh(item: Labelled[Any]) -> Labelled[Any]:
     return replace(item, instance=replace(item.instance))
 
 
-def _timed(task: Task[Any], solve: Callable[[Any], Solution | None], item: Labelled[Any]) -> tuple[Verdict, float]:
+def timed(task: Task[Any], solve: Callable[[Any], Solution | None], item: Labelled[Any]) -> tuple[Verdict, float]:
     item = afresh(item)
     begun = time.perf_counter()
     solution = solve(item.instance)

@@ -13,6 +13,8 @@ import torch
 
 from agent_reasoning.engine.engine import Engine
 from agent_reasoning.engine.structured import StructuredModel
+from agent_reasoning.evaluation.comparison import timed
+from agent_reasoning.evaluation.rivals import Rival
 from agent_reasoning.networks.structured import StructuredNetwork
 from agent_reasoning.networks.traced import StepRunner
 from agent_reasoning.tasks import NEGLIGIBLE, Labelled, Task, to_reach, verdict_on
@@ -29,6 +31,7 @@ class Searched:
     instances_of: str
     instances: int
     samples: int
+    """0, as all that a model costs, for an algorithm."""
     max_steps: int
     verified: float
     wrong: int
@@ -67,14 +70,12 @@ def search(
         seconds = time.perf_counter() - begun
         observe(1)
         verdict = outcome.answer.verdict
-        if not verdict.valid:
-            return False, False, outcome.applications, seconds
         known = to_reach(task, item)
         if known is None or verdict.objective is None:
             wrong = not np.array_equal(outcome.answer.choice, item.choice)
         else:
             wrong = verdict.objective > known + NEGLIGIBLE
-        return True, wrong, outcome.applications, seconds
+        return verdict.valid, verdict.valid and wrong, outcome.applications, seconds
 
     engine = Engine([model], max_queue=together)
     engine.start()
@@ -83,6 +84,25 @@ def search(
             found = list(callers.map(one, items))
     finally:
         engine.stop()
+    return _line(who, instances_of, samples, max_steps, together, found)
+
+
+def beside(task: Task[Any], rival: Rival, who: str, instances_of: str, items: Sequence[Labelled[Any]]) -> Searched:
+    """The same instances by a classical algorithm, one after another."""
+    found = []
+    for item in items:
+        verdict, seconds = timed(task, rival, item)
+        known = to_reach(task, item)
+        costlier = known is not None and verdict.objective is not None and verdict.objective > known + NEGLIGIBLE
+        found.append((verdict.valid, verdict.valid and costlier, 0, seconds))
+    return _line(who, instances_of, 0, 0, 1, found)
+
+
+def _line(
+    who: str, instances_of: str, samples: int, max_steps: int, together: int,
+    found: Sequence[tuple[bool, bool, int, float]],
+) -> Searched:  # fmt: skip
+    """found: for each instance whether it is verified, and wrong all the same; network applications; seconds."""
     verified, wrong, applications, seconds = zip(*found, strict=True)
     return Searched(
         who, instances_of, len(found), samples, max_steps, sum(verified) / len(found), sum(wrong),
