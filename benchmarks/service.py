@@ -55,7 +55,7 @@ def bodies(size):
     for _ in range(REQUESTS):
         graph = rollout.generate(rng, size).instance
         needs = {name: [graph.names[n] for n in needs] for name, needs in zip(graph.names, graph.needs, strict=True)}
-        yield json.dumps({"question": "?", "context": {"steps": needs}}).encode()
+        yield json.dumps({"question": "?", "context": {"steps": needs}, "samples": 1}).encode()
 
 
 def post(url, body):

@@ -88,6 +88,7 @@ LONG = {
     "question": "?",
     "context": {"steps": {f"s{n:03}": [f"s{m:03}" for m in range(n)] for n in range(128)}},
     "max_steps": 64,
+    "samples": 1,
 }
 SHORT = {"question": "?", "context": {"steps": {"a": [], "b": ["a"]}}}
 

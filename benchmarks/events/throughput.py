@@ -29,7 +29,7 @@ def problems(count):
     for _ in range(count):
         graph = rollout.generate(rng, int(rng.integers(*SIZES))).instance
         needs = {name: [graph.names[n] for n in needs] for name, needs in zip(graph.names, graph.needs, strict=True)}
-        yield json.dumps({"question": "In which order?", "context": {"steps": needs}}).encode()
+        yield json.dumps({"question": "In which order?", "context": {"steps": needs}, "samples": 1}).encode()
 
 
 def http(path, headers, body):

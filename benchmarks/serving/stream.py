@@ -95,5 +95,5 @@ def from_file(file: PuzzleFile, number: int) -> Item:
 
 
 def item(kind: str, task: Task[Any], instance: Any, context: dict[str, Any]) -> Item:
-    body = json.dumps({"question": "Solve this.", "context": context})
+    body = json.dumps({"question": "Solve this.", "context": context, "samples": 1})
     return Item(kind, task, instance, task.encode(instance), body)

@@ -50,7 +50,7 @@ def main() -> None:
 @click.argument("task", required=False, shell_complete=task_names)
 @click.option("--count", type=click.IntRange(1), default=100, show_default=True, help="Requests for each task.")
 @click.option("--size", type=click.IntRange(1), help="Of the random problems; default: the task's middle one.")
-@click.option("--samples", type=click.IntRange(1, 64), default=1, show_default=True, help="Trajectories.")
+@click.option("--samples", type=click.IntRange(1, 64), help="Trajectories; default: each model's own number.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 @URL
@@ -229,7 +229,7 @@ def serve() -> None:
 @click.argument("file", type=click.File("rb"))
 @click.option("--task", help="A task by name; else it is found from the content.", shell_complete=task_names)
 @click.option("--question", help="What is wanted, in words.")
-@click.option("--samples", type=click.IntRange(1, 64), help="Trajectories; default 1.")
+@click.option("--samples", type=click.IntRange(1, 64), help="Trajectories; default: the model's own number.")
 @click.option("--max-steps", type=click.IntRange(1, 64), help="Refinement steps for each trajectory.")
 @click.option("--seed", type=click.IntRange(0), help="Default 0.")
 @click.option("--watch", is_flag=True, help="Show the refinement on standard error, slowed down on a terminal.")

@@ -43,7 +43,12 @@ class ReasonRequest(BaseModel):
         le=MAX_REFINEMENT_STEPS,
         description="refinement steps for each trajectory; unset: the model's own budget",
     )
-    samples: int = Field(1, ge=1, le=MAX_SAMPLES, description="trajectories; the best by verifier wins")
+    samples: int | None = Field(
+        None,
+        ge=1,
+        le=MAX_SAMPLES,
+        description="trajectories; the best by verifier wins; unset: the model's own number",
+    )
     seed: int = Field(0, ge=0, lt=2**63, description="same request, same seed, same answer")
     require_verified: bool = Field(False, description="true: an unverified result is an error")
     source_policy: Literal["best", "model"] = Field("best", description="`model` switches the baseline off")
@@ -217,7 +222,8 @@ class ModelSummary(BaseModel):
     task: str
     architecture: str
     parameters: int
-    max_steps: int
+    max_steps: int = Field(description="refinement steps that each trajectory of a request gets which does not say")
+    samples: int = Field(description="trajectories that a request gets which does not say; most need only the first")
     applications_per_step: int
     device: str
     calibrated: bool = Field(description="false: its confidence is the halting head's own, which nobody has checked")

@@ -245,7 +245,7 @@ def chain(count, letter):
     ("count", "letter", "outcome"), [(60, "x", "trace"), (100, "x", "words"), (120, "€", "failed")]
 )
 def test_a_result_stays_below_64_kib(registry, models, count, letter, outcome):
-    data = {"question": "?", "context": chain(count, letter), "max_steps": 12}
+    data = {"question": "?", "context": chain(count, letter), "max_steps": 12, "samples": 1}
     with serving_events(registry, models, max_body=2_000_000) as client:
         whole = client.post("/reason", json=data).json()
         reply = binary(client, data)

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from agent_reasoning.engine.cores import usable_cores
 from agent_reasoning.engine.engine import STALLED_AFTER_SECONDS, Engine
 from agent_reasoning.engine.halting import Halting
-from agent_reasoning.engine.job import Job
+from agent_reasoning.engine.job import Job, Trajectory
 from agent_reasoning.engine.slots import ModelSlots
+from agent_reasoning.engine.turns import Turns
 from agent_reasoning.errors import DeadlineExceeded, EngineFailed, NotReady, Overloaded
 from agent_reasoning.problem import Verdict
 from tests.engine.toy import OTHER_BUCKET, PROBLEM, Clock, Counting, accept, problem_of, submit, told
@@ -326,6 +327,24 @@ def test_a_job_of_many_samples_shares_its_turns_with_one_of_a_single_sample(engi
 
     assert ticks_until_answered < 64  # 6 where verdicts come at once; here they race with empty ticks
     assert many.result(10).halted_by == "max_steps"
+
+
+def test_who_may_need_no_more_than_the_first_sample_goes_before_whom_others_work_for_already():
+    """Both may have as many samples; the one in company came first."""
+    model, turns = Counting(), Turns()
+    company, alone = (
+        Job("toy", problem, problem.size, problem, accept(), 8, 64, 0, 9.0, queued)
+        for problem, queued in ((PROBLEM, 0.0), (OTHER_BUCKET, 1.0))
+    )
+    company.lanes = [Trajectory(0, 0, 0), Trajectory(1, 1, 0)]
+    alone.lanes = [Trajectory(0, 0, 0), Trajectory(1, 1, 8)]
+    for job in (company, alone):
+        assert job.start_round(0)
+        turns.add(job)
+
+    _, rows = turns.take(lambda job: model.pool(job.bucket, 64))
+
+    assert [row.job for row in rows] == [alone]
 
 
 def test_more_samples_than_lanes_follow_one_another(engines):

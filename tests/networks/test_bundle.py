@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,13 +9,19 @@ from agent_reasoning.networks.bundle import BundleConfig, find_bundles, load_bun
 from agent_reasoning.networks.structured import StructuredConfig, StructuredNetwork
 from agent_reasoning.problem import ProblemSpec, RelationSpec
 
-CONFIG = StructuredConfig(ProblemSpec(("a",), relations=(RelationSpec("r", 1),), groups=("g",)), hidden=4)
+SPEC = ProblemSpec(
+    ("a",),
+    relations=(RelationSpec("r", 1), RelationSpec("s", 1)),
+    groups=("g",),
+    views=(("r", "s"), ("s", "r")),
+)
+CONFIG = StructuredConfig(SPEC, hidden=4)
 
 
 @pytest.fixture
 def bundle(tmp_path):
     network = StructuredNetwork(CONFIG, torch.Generator().manual_seed(0))
-    save_bundle(tmp_path / "toy", BundleConfig("toy", "toy", CONFIG, 8, 0.1), network, "# toy\n")
+    save_bundle(tmp_path / "toy", BundleConfig("toy", "toy", CONFIG, 8, 0.1, samples=3), network, "# toy\n")
     return tmp_path / "toy", network
 
 
@@ -23,7 +30,7 @@ def test_a_bundle_loads_as_it_was_saved(bundle):
 
     loaded = load_bundle(path)
 
-    assert loaded.config == BundleConfig("toy", "toy", CONFIG, 8, 0.1)
+    assert loaded.config == BundleConfig("toy", "toy", CONFIG, 8, 0.1, samples=3)
     for name, tensor in network.state_dict().items():
         torch.testing.assert_close(loaded.network.state_dict()[name], tensor, atol=0, rtol=0)
 
@@ -50,6 +57,29 @@ def test_a_spoilt_bundle_is_refused_with_the_file_that_is_spoilt(bundle, spoil, 
     spoil(path)
 
     with pytest.raises(BundleError, match=words):
+        load_bundle(path)
+
+
+def test_a_bundle_that_says_nothing_of_samples_and_views_has_one_of_each(bundle):
+    path, _ = bundle
+    data = json.loads((path / "config.json").read_text())
+    del data["samples"], data["network"]["spec"]["views"]
+    (path / "config.json").write_text(json.dumps(data))
+
+    loaded = load_bundle(path).config
+
+    assert loaded.samples == 1
+    assert loaded.network.spec == replace(SPEC, views=())
+
+
+@pytest.mark.parametrize("limit", ["samples", "max_steps"])
+@pytest.mark.parametrize("wrong", [0, 65])
+def test_more_than_a_request_may_ask_for_is_refused(bundle, limit, wrong):
+    path, _ = bundle
+    data = json.loads((path / "config.json").read_text())
+    (path / "config.json").write_text(json.dumps(data | {limit: wrong}))
+
+    with pytest.raises(BundleError, match=f"{limit} must be from 1 to 64, not {wrong}"):
         load_bundle(path)
 
 

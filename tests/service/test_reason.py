@@ -174,6 +174,12 @@ def test_require_verified_turns_an_unverified_answer_into_an_error(ask):
     assert refused.value.fields["violations"] == ["0 is forbidden."]
 
 
+@pytest.mark.parametrize(("asked", "tried"), [(None, 3), (2, 2)])
+def test_a_request_that_does_not_say_gets_as_many_samples_as_its_model_is_set_to(ask, asked, tried):
+    with pytest.raises(NotVerified, match=f" and {tried} samples"):
+        ask(Cheapest(forbidden=(0,)), replace(preferring(+1), samples=3), samples=asked, require_verified=True)
+
+
 def test_an_answer_without_a_proof_is_not_optimal(ask):
     response = ask(Cheapest(bounded=False), preferring(-1))
 

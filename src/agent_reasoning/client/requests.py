@@ -16,7 +16,7 @@ class Options(TypedDict, total=False):
     task_type: TaskType
     task: str | None
     max_steps: int | None
-    samples: int
+    samples: int | None
     seed: int
     require_verified: bool
     source_policy: Literal["best", "model"]

@@ -31,7 +31,7 @@ Ask = Callable[[dict[str, Any]], ReasonResponse]
 
 def bench(
     url: str | None, models: Path | None, device: str,
-    *, task: str | None, count: int, size: int | None, samples: int, seed: int, as_json: bool,
+    *, task: str | None, count: int, size: int | None, samples: int | None, seed: int, as_json: bool,
 ) -> None:  # fmt: skip
     """Prints the figures. Raises the package's errors, a service's among them: a refusal ends the measurement."""
     registry = builtin_tasks()
@@ -60,7 +60,7 @@ def bench(
         return
     print_table(COLUMNS, [[shown(name, line[name]) for name in COLUMNS] for line in lines], right=COLUMNS[2:])
     Output().print(
-        f"\nAsked of {where}, one at a time, {samples} sample{'s'[: samples > 1]}, seed {seed}; measured on {data['client']}. "
+        f"\nAsked of {where}, one at a time, {count_of(samples)}, seed {seed}; measured on {data['client']}. "
         f"{WARM_UP} more of each task before, not counted.",
         markup=False, soft_wrap=True,
     )  # fmt: skip
@@ -86,7 +86,7 @@ def asking(
         )
 
 
-def problems(task: Task[Any], count: int, size: int | None, samples: int, seed: int) -> Iterator[dict[str, Any]]:
+def problems(task: Task[Any], count: int, size: int | None, samples: int | None, seed: int) -> Iterator[dict[str, Any]]:
     """Requests with random problems; with the example and other seeds, where a task draws none."""
     size = size or middle(task)
     rng = np.random.default_rng([seed, size])
@@ -99,6 +99,12 @@ def problems(task: Task[Any], count: int, size: int | None, samples: int, seed: 
             "samples": samples,
             "seed": seed + number,
         }
+
+
+def count_of(samples: int | None) -> str:
+    if samples is None:
+        return "as many samples as each model's own number"
+    return f"{samples} sample{'s'[: samples > 1]}"
 
 
 def middle(task: Task[Any]) -> int:

@@ -25,9 +25,12 @@ def show_models(url: str | None, path: Path | None, *, as_json: bool) -> None:
         print_json([{**model.model_dump(), **({} if url else {"card": cards.get(model.task, [])})} for model in models])
         return
     print_table(
-        ("model", "task", "architecture", "parameters", "steps", "sha256"),
-        [(m.name, m.task, m.architecture, f"{m.parameters:,}", str(m.max_steps), m.sha256[:DIGEST]) for m in models],
-        right=("parameters", "steps"),
+        ("model", "task", "architecture", "parameters", "steps", "samples", "sha256"),
+        [
+            (m.name, m.task, m.architecture, f"{m.parameters:,}", str(m.max_steps), str(m.samples), m.sha256[:DIGEST])
+            for m in models
+        ],
+        right=("parameters", "steps", "samples"),
     )
     rows = [(task, *(figures.get(name, "") for name in FIGURES)) for task, lines in cards.items() for figures in lines]
     if rows:

@@ -146,8 +146,9 @@ def publish(
     """Calibrate and measure what was trained, and write the bundle."""
     name, network = task.info.name, state.averaged.eval()
     bundle = BundleConfig(
-        name, name, config.network, max_steps, recipe.noise, dict(recipe.halting), dict(recipe.deduction)
-    )
+        name, name, config.network, max_steps, recipe.noise, dict(recipe.halting), dict(recipe.deduction),
+        samples=recipe.samples,
+    )  # fmt: skip
     calibration, report = measured(task, Bundle(bundle, network), count, files, config.device, console)
     bundle = replace(bundle, calibration=calibration)
     names = [file.path.name for file in files]

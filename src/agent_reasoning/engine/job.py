@@ -145,6 +145,7 @@ class Job:
     verdicts: dict[bytes, Verdict] = field(default_factory=dict)  # the verifier's, so that no answer is checked twice
     begun: float = 0.0  # when it got its slots
     in_lanes: bool = False  # it got more than one slot
+    in_company: bool = False  # another sample than the first has taken a step
     lanes: list[Trajectory] = field(default_factory=list)
     ended: list[Trajectory] = field(default_factory=list)
     next_sample: int = 0
@@ -170,6 +171,7 @@ class Job:
         self.restarts += 1
         self.lanes, self.ended, self.leaving, self.next_sample = [], [], [], 0
         self.round, self.concluded = -1, -1
+        self.in_company = False
         self.to_step.clear()
         self.expected, self.arrived = {}, {}
         self.deduction = Deduction(self.problem.candidates, self.policy) if self.policy else None
@@ -188,6 +190,7 @@ class Job:
         for passed in range(self.round + 1, number + 1):  # rounds that nobody takes a step in are over at once
             self.expected[passed], self.arrived[passed] = 0, []
         self.round = number
+        self.in_company = self.in_company or any(lane.sample for lane in lanes)
         self.expected[number] = len(lanes)
         self.to_step.extend(lanes)
         return True

@@ -30,6 +30,7 @@ class Model(ABC):
     max_steps: int
     applications_per_step: int
     confidence: Confidence
+    samples: int = field(default=1, kw_only=True)
     halting: Halting = field(default=Halting(), kw_only=True)
     deduction: Policy | None = field(default=None, kw_only=True)
     """How it searches by removing candidates; None for a model that only refines an answer."""

@@ -39,6 +39,7 @@ class StructuredModel(Model):
             sha256=sha256,
             parameters=network.parameter_count,
             max_steps=config.max_steps,
+            samples=config.samples,
             applications_per_step=config.network.applications_per_step,
             confidence=confidence,
             network=network,

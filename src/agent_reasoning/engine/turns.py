@@ -49,8 +49,9 @@ class Turns:
 
     def _next(self) -> Job:
         """Who came first, so that the slowest are not slower still; but one turn in FAIR_SHARE is for who has waited
-        longest for one, so that a job of many samples or steps cannot keep the others from theirs."""
+        longest for one, so that a job of many samples or steps cannot keep the others from theirs. Whom more than the first
+        sample works for is behind those who may need no more than it."""
         self._taken += 1
         if self._taken % FAIR_SHARE == 0:
             return next(iter(self._jobs))
-        return min(self._jobs, key=lambda job: (job.samples > 1, job.queued))
+        return min(self._jobs, key=lambda job: (job.in_company, job.queued))

@@ -34,6 +34,8 @@ class BundleConfig:
     """How candidates are removed, for a model that was trained to; see `engine.deduction`."""
     calibration: dict[str, Any] = field(default_factory=dict)
     """How q_halt logits become probabilities; see `engine.confidence`."""
+    samples: int = 1
+    """The trajectories a request gets when nobody says otherwise."""
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -42,6 +44,7 @@ class BundleConfig:
             "name": self.name,
             "task": self.task,
             "max_steps": self.max_steps,
+            "samples": self.samples,
             "noise": self.noise,
             "halting": self.halting,
             **({"deduction": self.deduction} if self.deduction else {}),
@@ -53,6 +56,9 @@ class BundleConfig:
     def from_dict(cls, data: dict[str, Any]) -> "BundleConfig":
         if not 1 <= data["max_steps"] <= 64:
             raise ValueError(f"max_steps must be from 1 to 64, not {data['max_steps']}")
+        samples = int(data.get("samples", 1))
+        if not 1 <= samples <= 64:
+            raise ValueError(f"samples must be from 1 to 64, not {samples}")
         return cls(
             name=data["name"],
             task=data["task"],
@@ -62,6 +68,7 @@ class BundleConfig:
             halting=data.get("halting", {}),
             deduction=data.get("deduction", {}),
             calibration=data["calibration"],
+            samples=samples,
         )
 
 

@@ -25,6 +25,7 @@ def model_summary(model: Model) -> ModelSummary:
         architecture=model.architecture,
         parameters=model.parameters,
         max_steps=model.max_steps,
+        samples=model.samples,
         applications_per_step=model.applications_per_step,
         device=model.device,
         calibrated=bool(model.confidence.steps),

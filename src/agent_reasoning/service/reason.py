@@ -225,7 +225,7 @@ class ReasoningService:
             arranged,
             prepared.verify,
             max_steps=request.max_steps or self._max_steps or model.max_steps,
-            samples=request.samples,
+            samples=request.samples or model.samples,
             seed=request.seed,
             timeout_seconds=remaining,
             listener=None if tell is None else teller(prepared, tell),
@@ -253,7 +253,7 @@ class ReasoningService:
         verdict = best.verdict
         if request.require_verified and not verdict.valid:
             raise NotVerified(
-                f"No verified answer within {len(outcome.records)} steps and {request.samples} samples.",
+                f"No verified answer within {len(outcome.records)} steps and {request.samples or model.samples} samples.",
                 violations=list(verdict.violations[:MAX_VIOLATIONS]),
             )
         return ReasonResponse(

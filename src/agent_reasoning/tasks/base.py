@@ -39,6 +39,8 @@ class Recipe:
     learn from."""
     max_steps: int = 16
     """The bundle's own limit of refinement steps."""
+    samples: int = 8
+    """Trajectories of a request that does not say: as many as are worth their time."""
     noise: float = 0.3
     """Standard deviation of the noise of all samples but the first; chosen on held-out instances."""
     halting: Mapping[str, float] = field(default_factory=dict)

@@ -60,6 +60,7 @@ class Sudoku(Task[Puzzle]):
             L_cycles=5,
             batch_size=24,
             max_steps=64,
+            samples=64,
             noise=0.0,
             halting={"head_start": 8},
             deduction={"remove_below": 0.08, "dead_below": 0.1, "patience": 1, "noise": 0.3},

@@ -7,7 +7,7 @@ WAVES = [["database"], ["api"], ["web"]]
 QUESTION = f"In which order? {json.dumps({'steps': STEPS})}"
 GRID = "53..7....6..195....98....6.8...6...34..8.3..17...2...6.6....28....419..5....8..79"
 DEEP = {f"s{number:03}": [f"s{number - 1:03}"] if number else [] for number in range(64)}
-UNSOLVED = json.dumps({"question": "In which order?", "context": {"steps": DEEP}, "max_steps": 1})
+UNSOLVED = json.dumps({"question": "In which order?", "context": {"steps": DEEP}, "max_steps": 1, "samples": 1})
 PLAN = {
     "type": "object",
     "properties": {"waves": {"type": "array", "items": {"type": "array", "items": {"type": "string"}}}},

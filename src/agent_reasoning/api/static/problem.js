@@ -5,7 +5,7 @@ import { decode, encode, LONGEST } from "./share.js";
 import { say, state, update } from "./store.js";
 import { format, parse } from "./text.js";
 
-const OPTIONS = { samples: 8, maxSteps: "", seed: 0, modelOnly: false };
+const OPTIONS = { samples: "", maxSteps: "", seed: 0, modelOnly: false };
 const SHARE_AFTER_MS = 400;
 
 export const current = () => state.drafts[state.task];
@@ -110,8 +110,8 @@ export async function requestOf(draft, name = state.task) {
     question: draft.question,
     task: name,
     context,
-    samples: draft.samples,
     seed: draft.seed,
+    ...(draft.samples === "" ? {} : { samples: draft.samples }),
     ...(draft.maxSteps === "" ? {} : { max_steps: draft.maxSteps }),
     ...(draft.modelOnly ? { source_policy: "model" } : {}),
   };

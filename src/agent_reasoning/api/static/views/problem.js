@@ -78,11 +78,11 @@ function Options({ draft }) {
   return html`
     <details class="options"><summary>Options</summary>
       <div class="fields">
-        <label class="field"><span>Samples</span><input type="number" min="1" max="64" value=${draft.samples} onInput=${whole("samples", 1, 64)} /></label>
+        <label class="field"><span>Samples</span><input type="number" min="1" max="64" placeholder="model's" value=${draft.samples} onInput=${whole("samples", 1, 64, "")} /></label>
         <label class="field"><span>Most steps</span><input type="number" min="1" max="64" placeholder="model's" value=${draft.maxSteps} onInput=${whole("maxSteps", 1, 64, "")} /></label>
         <label class="field"><span>Seed</span><input type="number" min="0" value=${draft.seed} onInput=${whole("seed", 0, Number.MAX_SAFE_INTEGER)} /></label>
         <label class="check"><input type="checkbox" checked=${draft.modelOnly} onChange=${(event) => edit({ modelOnly: event.target.checked })} /> The model alone, without a baseline</label>
       </div>
-      <p class="fine">Samples are tries with noise; the verifier picks among them. The same request with the same seed gets the same answer.</p>
+      <p class="fine">Samples are further tries, as many as the model is set to where this is empty; the verifier picks among them. The same request with the same seed gets the same answer.</p>
     </details>`;
 }
