@@ -72,6 +72,7 @@ def test_models_are_listed_with_digests_and_the_figures_of_their_cards(live):
         assert f"{model['parameters']:,}" in text
         assert model["card"] == measured(ROOT / "models" / model["task"] / "CARD.md")
     assert all(model["card"] for model in here)
+    assert {model["task"]: model["samples"] for model in here}["sudoku"] == 64
 
 
 def test_a_card_gives_the_line_with_the_most_steps_of_each_kind(tmp_path):
