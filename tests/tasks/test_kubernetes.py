@@ -310,6 +310,36 @@ def test_budgets_other_resources_and_mixed_gpus_are_said():
     assert "Only cpu, memory and GPUs are looked at, not ephemeral-storage." in found.remarks
 
 
+def test_who_asks_for_what_is_not_counted_runs_where_there_is_some():
+    nodes = [node(name) for name in "abc"]
+    nodes[0]["status"]["allocatable"] |= {"example.com/fpga": "2", "hugepages-2Mi": "0"}
+    nodes[1]["status"]["allocatable"] |= {"example.com/fpga": "0", "hugepages-2Mi": "64Mi"}
+    own = {"name": "own", "cpu": 4}
+    asking = {name: requesting(cpu="1", **{resource: "1"}) for name, resource in
+              (("f", "example.com/fpga"), ("h", "hugepages-2Mi"), ("e", "ephemeral-storage"))}  # fmt: skip
+
+    found = read(*nodes, *(pod(name, containers=[one]) for name, one in asking.items()), nodes=[own])
+
+    where = {
+        name: [found.cluster.nodes[node] for node in allowed]
+        for name, allowed in zip(found.cluster.workloads, found.cluster.allowed, strict=True)
+    }
+    assert where == {"f": ["a", "own"], "h": ["b", "own"], "e": ["a", "b", "c", "own"]}
+    assert (
+        "Of example.com/fpga, hugepages-2Mi it is looked at only whether a node has any, not how much." in found.remarks
+    )
+    assert "Only cpu, memory and GPUs are looked at, not ephemeral-storage." in found.remarks
+
+
+def test_who_asks_for_what_only_a_closed_node_has_is_told_so():
+    nodes = [node("a", unschedulable=True), node("b")]
+    nodes[0]["status"]["allocatable"]["example.com/fpga"] = "2"
+    items = [*nodes, pod("p", containers=[requesting(**{"example.com/fpga": "1"})])]
+
+    with pytest.raises(InvalidContext, match="p may run nowhere: a is cordoned; there is no example.com/fpga on b"):
+        read(*items)
+
+
 @pytest.mark.parametrize(
     ("items", "said"),
     [

@@ -19,8 +19,8 @@ NODES = [
 ]
 
 
-def cluster(*workloads, nodes=NODES, **more):
-    return read_cluster({"nodes": nodes, "workloads": list(workloads), **more}).cluster
+def cluster(*workloads, nodes=NODES, question="", **more):
+    return read_cluster({"nodes": nodes, "workloads": list(workloads), **more}, question).cluster
 
 
 def may_run_on(cluster):
@@ -116,14 +116,48 @@ def test_a_drain_leaves_nothing_on_its_nodes_and_is_done_with_the_fewest_moves()
 @pytest.mark.parametrize(
     ("own", "asked", "drain", "objective"),
     [
-        (None, None, [], "consolidate"), (None, "spread", [], "spread"), ("consolidate", "spread", [], "consolidate"),
-        (None, None, ["b"], "fewest_moves"), (None, "spread", ["b"], "spread"),
+        (None, "", [], "consolidate"), (None, "spread", [], "spread"), ("consolidate", "spread", [], "consolidate"),
+        (None, "", ["b"], "fewest_moves"), (None, "spread", ["b"], "spread"),
     ],
 )  # fmt: skip
 def test_the_contexts_objective_comes_before_the_questions(own, asked, drain, objective):
     context = {"nodes": NODES, "workloads": [], "drain": drain} | ({"objective": own} if own else {})
 
     assert read_cluster(context, asked).cluster.objective == objective
+
+
+@pytest.mark.parametrize(
+    ("question", "drained"),
+    [
+        ("Drain node b for maintenance.", ["b"]),
+        ("drain w-1, gpu.example.com and b", ["w-1", "b", "gpu.example.com"]),
+        ("Cordon a node.", None),
+        ("Drain everything but w-1.", None),
+        ("Which nodes can I drain, w-1?", []),
+        ("Spread w-1 evenly.", []),
+    ],
+)
+def test_a_question_that_drains_nodes_by_name_is_taken_at_its_word_or_told_how(question, drained):
+    nodes = [{"name": name} for name in ("a", "w-1", "w-10", "b", "gpu.example.com")]
+
+    read = read_cluster({"nodes": nodes, "workloads": [{"name": "w"}]}, question)
+
+    (allowed,) = read.cluster.allowed
+    assert [name for node, name in enumerate(read.cluster.nodes) if node not in allowed] == (drained or [])
+    if drained:
+        assert read.remarks == (f"To be drained, as the question says: {', '.join(drained)}.",)
+        assert read.cluster.objective == "fewest_moves"
+    else:
+        assert read.remarks == (() if drained == [] else (TELLING,))
+
+
+TELLING = "No node is drained: which shall be is read from `drain`, a list of names."
+
+
+def test_a_drain_in_the_context_comes_before_that_of_the_question():
+    found = cluster({"name": "w"}, drain=["b"], question="Drain node a.")
+
+    assert may_run_on(found) == {"w": "a"}
 
 
 def test_groups_and_spread_replicas_are_kept_apart():

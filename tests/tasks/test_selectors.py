@@ -139,7 +139,7 @@ def test_groups_and_barred_nodes_are_exactly_the_pairs_that_must_not_meet(drawn)
 
     assert {frozenset((a, b)) for group in inventory.apart for a in group for b in group if a != b} == expected
     assert {
-        (workload, node) for workloads, nodes in inventory.barred for workload in workloads for node in nodes
+        (workload, node) for workloads, nodes, _ in inventory.barred for workload in workloads for node in nodes
     } == barred
     assert inventory.not_understood == []
 

@@ -133,8 +133,8 @@ class Eligibility:
             self._barred[tolerations] = coming, staying
         return self._barred[tolerations]
 
-    def why_nowhere(self, rules: Rules) -> str:
-        """In words, for one that may enter no node."""
+    def why_nowhere(self, rules: Rules, bars: str) -> str:
+        """In words, for one that may enter no node. bars: what of those that it might enter by its rules keeps it from them."""
         strange = [expression for expression in rules.selector if not self._labels.matching([expression])]
         if strange:
             return f"no node has {' or '.join(map(str, strange[:4]))}, which its node selector asks for"
@@ -159,7 +159,7 @@ class Eligibility:
                 found.append(f"it does not tolerate the taint {taint} of {self._named(chosen & nodes)}")
                 chosen &= ~nodes
         if chosen:
-            found.append(f"pods that stay on {self._named(chosen)} must not share a node with it")
+            found.append(f"{bars} {self._named(chosen)}")
         return "; ".join([*found[:4], *(["…"] if len(found) > 4 else [])])
 
     def _named(self, nodes: int) -> str:

@@ -1,7 +1,7 @@
 """What contexts of the placement task say, whatever their form, and the `Cluster` that it comes to."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -45,8 +45,8 @@ class Inventory:
     everywhere: list[Workload] = field(default_factory=list)
     """As many as there are nodes that they may run on."""
     apart: list[tuple[int, ...]] = field(default_factory=list)
-    barred: list[tuple[Iterable[int], frozenset[str]]] = field(default_factory=list)
-    """Workloads, and nodes where something pinned is that must not share one with them."""
+    barred: list[tuple[Collection[int], frozenset[str], str]] = field(default_factory=list)
+    """Workloads, nodes that they may not run on, and why, in words before the nodes: "there is no example.com/fpga on"."""
     remarks: list[str] = field(default_factory=list)
     not_understood: list[str] = field(default_factory=list)
 
@@ -126,25 +126,28 @@ class Inventory:
     def _allowed(self, eligible: Eligibility, number: dict[str, int]) -> tuple[dict[int, tuple[int, ...]], list[int]]:
         """The sets of nodes that occur, and each workload's."""
         barred = [0] * len(self.workloads)
-        for workloads, names in self.barred:
+        for workloads, names, _ in self.barred:
             nodes = bits(number[name] for name in names)
             for index in workloads:
                 barred[index] |= nodes
         masks: list[int] = []
-        nowhere: list[Workload] = []
+        nowhere: list[int] = []
         staying: list[str] = []
-        for workload, not_here in zip(self.workloads, barred, strict=True):
+        for index, (workload, not_here) in enumerate(zip(self.workloads, barred, strict=True)):
             here = 0 if workload.node is None else 1 << number[workload.node]
             mask = (eligible.may_enter(workload.rules) | eligible.may_stay(workload.rules) & here) & ~not_here
             if not mask and here & ~eligible.drained:
                 staying.append(workload.name)
                 mask = here
             if not mask:
-                nowhere.append(workload)
+                nowhere.append(index)
             masks.append(mask)
         if nowhere:
-            reasons = [f"{one.name} may run nowhere: {eligible.why_nowhere(one.rules)}" for one in nowhere[:REASONS]]
-            _raise(reasons, [one.name for one in nowhere])
+            reasons = [
+                f"{self.workloads[index].name} may run nowhere: {self._why(index, eligible)}"
+                for index in nowhere[:REASONS]
+            ]
+            _raise(reasons, [self.workloads[index].name for index in nowhere])
         if staying:
             self.remarks.append(
                 f"There is no node where these may run by their rules; they stay where they do: {', '.join(shorten(staying))}."
@@ -162,6 +165,10 @@ class Inventory:
                     )
                 allowed[mask] = members(mask, numbers)
         return allowed, masks
+
+    def _why(self, workload: int, eligible: Eligibility) -> str:
+        bars = dict.fromkeys(why for workloads, _, why in self.barred if workload in workloads)
+        return eligible.why_nowhere(self.workloads[workload].rules, " or ".join(bars))
 
     def _refuse_too_large(
         self, masks: list[int], allowed: dict[int, tuple[int, ...]], capacity: tuple[Amounts, ...]

@@ -4,8 +4,9 @@ What Kubernetes would not move stays: DaemonSets' pods, static pods and those be
 node. What is required of nodes and neighbours and is not modelled is said in `not_understood`.
 """
 
+import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from agent_reasoning.errors import InvalidContext
@@ -29,6 +30,7 @@ from agent_reasoning.tasks.requests import NOTHING, amounts, resource_of
 from agent_reasoning.tasks.separation import Resident, keep_apart
 from agent_reasoning.validation import validate
 
+ZERO = re.compile(r"0*\.?0*[a-zA-Z]*")  # as a quantity
 MAX_PODS = 30_000  # of which MAX_WORKLOADS may move: DaemonSets have as many as there are nodes, each
 
 
@@ -48,6 +50,12 @@ class _Reader:
         self.pending: list[str] = []
         self.counts: Counter[str] = Counter()
         self.not_looked_at: set[str] = set()
+        self.asking: dict[str, list[int]] = {}
+        """Resources that are not counted -> the workloads that ask for them."""
+        self.having: dict[str, set[str]] = {}
+        """-> the nodes that have any."""
+        self.stating: set[str] = set()
+        """Nodes that say what they have."""
         self.makers: set[str] = set()
         self.names: Counter[str] = Counter()
 
@@ -77,6 +85,7 @@ class _Reader:
         for kind, controller, spec in controllers:
             self._controller(kind, controller, spec)
         keep_apart(self.residents, self.inventory)
+        self._bar_from_those_without()
         self._report(kinds)
 
     def _node(self, node: NodeObject) -> None:
@@ -88,6 +97,11 @@ class _Reader:
         found = tuple(
             amount if resource in known or (resource == gpu and has) else None for resource, amount in enumerate(found)
         )
+        if has:
+            self.stating.add(name)
+        for resource, quantity in has.items():
+            if resource_of(resource) is None and not ZERO.fullmatch(str(quantity)):
+                self.having.setdefault(resource, set()).add(name)
         self.makers.update(resource for resource in has if resource_of(resource) == gpu)
         if "pods" in has:
             self.not_looked_at.add("how many pods a node may hold")
@@ -124,7 +138,7 @@ class _Reader:
             self.pending.append(name)
         elif not owner:
             self.alone.append(name)
-        self._note(template, name)
+        self._note(template, name, [len(self.inventory.workloads)])
         self._resident(name, metadata, metadata.labels, template, len(self.inventory.workloads), node)
         self.inventory.workloads.append(Workload(name, template.wants, template.rules, node))
 
@@ -141,17 +155,26 @@ class _Reader:
             )
         if controller.spec.volumeClaimTemplates:
             self.not_modelled.setdefault("volumes (persistentVolumeClaim)", []).append(name)
-        self._note(template, name)
+        first = len(self.inventory.workloads)
+        self._note(template, name, range(first, first + replicas))
         for number in range(1, replicas + 1):
             one = f"{name}-{number}" if replicas > 1 else name
             labels = controller.spec.template.metadata.labels
             self._resident(one, metadata, labels, template, len(self.inventory.workloads), None)
             self.inventory.workloads.append(Workload(one, template.wants, template.rules))
 
-    def _note(self, template: Template, name: str) -> None:
+    def _bar_from_those_without(self) -> None:
+        """What is not counted has at least to be there, where nodes say what they have."""
+        for resource, workloads in self.asking.items():
+            without = self.stating - self.having.get(resource, self.stating)
+            if without:
+                self.inventory.barred.append((frozenset(workloads), frozenset(without), f"there is no {resource} on"))
+
+    def _note(self, template: Template, name: str, workloads: Iterable[int]) -> None:
         if template.wants == NOTHING:
             self.asking_nothing.append(name)
-        self.not_looked_at |= template.not_looked_at
+        for resource in template.not_looked_at:
+            self.asking.setdefault(resource, []).extend(workloads)
         for what in template.not_modelled:
             self.not_modelled.setdefault(what, []).append(name)
 
@@ -199,8 +222,12 @@ class _Reader:
                 say(f"{what}: {', '.join(shorten(names))}.")
         for kind, count in left_out.items():
             say(f"{count} of kind {kind}: left out, as only their pods run.")
-        if self.not_looked_at:
-            say(f"Only cpu, memory and GPUs are looked at, not {', '.join(shorten(sorted(self.not_looked_at)))}.")
+        there = sorted(self.asking.keys() & self.having.keys())
+        if there:
+            say(f"Of {', '.join(shorten(there))} it is looked at only whether a node has any, not how much.")
+        not_looked_at = sorted(self.not_looked_at | (self.asking.keys() - self.having.keys()))
+        if not_looked_at:
+            say(f"Only cpu, memory and GPUs are looked at, not {', '.join(shorten(not_looked_at))}.")
 
 
 def _why_it_stays(metadata: Metadata, owner: str) -> str:

@@ -22,13 +22,13 @@ class Plan:
 def plan(cluster: Cluster, assignment: Sequence[int]) -> Plan:
     """Whoever has room goes, the largest first, until nobody is left; where some are stuck, a search over the orders."""
     pending = [workload for workload in cluster.largest_first if assignment[workload] != cluster.current[workload]]
-    filling = _running(cluster)
+    filling = _Moving(cluster)
     moves, waiting, stuck = list[int](), pending, False
     while waiting and not stuck:
         before, waiting = waiting, []
         for workload in before:
-            if _may_come(filling, workload, assignment[workload]):
-                _move(filling, workload, assignment[workload])
+            if filling.may_come(workload, assignment[workload]):
+                filling.move(workload, assignment[workload])
                 moves.append(workload)
             else:
                 waiting.append(workload)
@@ -45,14 +45,14 @@ def plan(cluster: Cluster, assignment: Sequence[int]) -> Plan:
 
 def _search(cluster: Cluster, assignment: Sequence[int], pending: Sequence[int]) -> tuple[list[int] | None, bool]:
     """Depth-first over the sets of moves that have been made: an order, or none; and whether all were looked at."""
-    filling, made = _running(cluster), list[int]()
+    filling, made = _Moving(cluster), dict[int, None]()
     seen: set[frozenset[int]] = set()
 
     def possible() -> list[int]:
         return [
             workload
             for workload in pending
-            if workload not in made and _may_come(filling, workload, assignment[workload])
+            if workload not in made and filling.may_come(workload, assignment[workload])
         ]
 
     open_moves = [possible()]  # for each depth what has not been tried there
@@ -62,40 +62,49 @@ def _search(cluster: Cluster, assignment: Sequence[int], pending: Sequence[int])
         if not open_moves[-1]:
             open_moves.pop()
             if made:
-                _undo(filling, made.pop(), cluster)
+                filling.move_back(made.popitem()[0])
             continue
         workload = open_moves[-1].pop(0)
-        _move(filling, workload, assignment[workload])
-        made.append(workload)
+        filling.move(workload, assignment[workload])
+        made[workload] = None
         if (state := frozenset(made)) in seen:
-            _undo(filling, made.pop(), cluster)
+            filling.move_back(made.popitem()[0])
         else:
             seen.add(state)
             open_moves.append(possible())
-    return (made, True) if len(made) == len(pending) else (None, True)
+    return ([*made], True) if len(made) == len(pending) else (None, True)
 
 
-def _running(cluster: Cluster) -> Filling:
-    filling = Filling(cluster)
-    for workload, node in enumerate(cluster.current):
-        if node != NOWHERE:
-            filling.put(workload, node)
-    return filling
+class _Moving(Filling):
+    """Begins with what runs, also where that overdraws a node or puts two together that are to be kept apart."""
 
+    def __init__(self, cluster: Cluster) -> None:
+        super().__init__(cluster)
+        self.pairs = [0] * len(cluster.nodes)
+        """On each node, of members of groups to be kept apart those beyond the first."""
+        for workload, node in enumerate(cluster.current):
+            if node != NOWHERE:
+                self.put(workload, node)
 
-def _may_come(filling: Filling, workload: int, node: int) -> bool:
-    """Whether the node would be as it should with this one, too: nobody comes to where two are that are to be kept apart."""
-    crowded = any(filling.taken[group, node] > 1 for group in range(len(filling.cluster.apart)))
-    return not crowded and filling.fits(workload, node)
+    def put(self, workload: int, node: int) -> None:
+        super().put(workload, node)
+        self.pairs[node] += sum(self.taken[group, node] > 1 for group in self.cluster.kept_apart[workload])
 
+    def take(self, workload: int) -> None:
+        node = self.at[workload]
+        self.pairs[node] -= sum(self.taken[group, node] > 1 for group in self.cluster.kept_apart[workload])
+        super().take(workload)
 
-def _move(filling: Filling, workload: int, node: int) -> None:
-    if filling.at[workload] != NOWHERE:
-        filling.take(workload)
-    filling.put(workload, node)
+    def may_come(self, workload: int, node: int) -> bool:
+        """Whether the node would be as it should with this one, too: nobody comes to where two are that are to be kept apart."""
+        return not self.pairs[node] and self.fits(workload, node)
 
+    def move(self, workload: int, node: int) -> None:
+        if self.at[workload] != NOWHERE:
+            self.take(workload)
+        self.put(workload, node)
 
-def _undo(filling: Filling, workload: int, cluster: Cluster) -> None:
-    filling.take(workload)
-    if cluster.current[workload] != NOWHERE:
-        filling.put(workload, cluster.current[workload])
+    def move_back(self, workload: int) -> None:
+        self.take(workload)
+        if self.cluster.current[workload] != NOWHERE:
+            self.put(workload, self.cluster.current[workload])

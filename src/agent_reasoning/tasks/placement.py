@@ -17,7 +17,7 @@ from agent_reasoning.tasks.base import Choice, Labelled, Recipe, Solution, Task,
 from agent_reasoning.tasks.cluster import NOWHERE, Cluster, Objective
 from agent_reasoning.tasks.packing import baseline, settle
 from agent_reasoning.tasks.placement_context import PlacementContext
-from agent_reasoning.tasks.placement_input import asked_for, read_cluster
+from agent_reasoning.tasks.placement_input import read_cluster
 from agent_reasoning.tasks.placement_verifier import verify
 from agent_reasoning.tasks.placement_words import assigned, in_words, with_moves
 from agent_reasoning.tasks.placement_world import RESOURCES, random_cluster, random_context
@@ -69,7 +69,7 @@ class Placement(Task[Cluster]):
         return looks_like_placement(context)
 
     def read(self, context: Mapping[str, Any], question: str = "") -> Cluster:
-        found = read_cluster(context, asked_for(question))
+        found = read_cluster(context, question)
         cluster = replace(found.cluster, remarks=found.remarks, not_understood=found.not_understood)
         pairs = len(cluster.workloads) * len(cluster.nodes)
         if pairs > MOST_PAIRS:

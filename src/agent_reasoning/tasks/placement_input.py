@@ -1,8 +1,9 @@
 """Contexts of the placement task, whatever their form: own (`placement_context`) or Kubernetes' (`kubernetes`), or some of each."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from agent_reasoning.errors import InvalidContext
@@ -11,6 +12,7 @@ from agent_reasoning.tasks.cluster import Cluster, Objective
 from agent_reasoning.tasks.eligibility import Node
 from agent_reasoning.tasks.inventory import MAX_NODES, MAX_WORKLOADS, Inventory
 from agent_reasoning.tasks.kubernetes import read_objects
+from agent_reasoning.tasks.naming import shorten
 from agent_reasoning.tasks.placement_context import PlacementContext, read_own
 from agent_reasoning.tasks.quantities import RESOURCES
 from agent_reasoning.validation import validate
@@ -47,22 +49,48 @@ ASKED: dict[Objective, tuple[str, ...]] = {
 }
 
 
+EMPTYING = ("drain", "evict", "cordon", "maintenance")
+CHOOSING = ("which node", "what node", "how many node")
+NEGATING = frozenset(("not", "no", "never", "but", "except", "without", "keep", "other", "besides", "don"))
+SHORT_NAME = 2  # characters, up to which a node's name may be an English word
+
+
 def asked_for(question: str) -> Objective | None:
     """What the words ask for; None where they do not say."""
-    words = " " + " ".join(re.findall(r"[a-z]+", question.lower()))
-    return next((objective for objective, stems in ASKED.items() if any(f" {stem}" in words for stem in stems)), None)
+    if _says(question, EMPTYING) and _says(question, CHOOSING):
+        return "consolidate"
+    return next((objective for objective, stems in ASKED.items() if _says(question, stems)), None)
 
 
-def read_cluster(context: Mapping[str, Any], objective: Objective | None = None) -> ReadCluster:
-    """`objective`: what the question asks for; the context's own `objective` comes first, and without either it is
-    fewest_moves if nodes are to be drained, else consolidate. Raises InvalidContext, which names what is wrong and where."""
+def _says(question: str, stems: Iterable[str]) -> bool:
+    words = " " + " ".join(_words(question))
+    return any(f" {stem}" in words for stem in stems)
+
+
+def _words(question: str) -> list[str]:
+    return re.findall(r"[a-z]+", question.lower())
+
+
+def named_in(question: str, nodes: Iterable[str]) -> list[str]:
+    """Of these nodes those that the question names. One of a letter or two has to stand where a name does: after "node", "and"
+    or a comma."""
+    before: dict[str, str] = {}
+    for previous, word in pairwise(["", *re.findall(r"[\w.-]*\w|,", question)]):
+        before.setdefault(word, previous.lower())
+    signs = ("node", "nodes", "and", ",")
+    return [name for name in nodes if name in before and (len(name) > SHORT_NAME or before[name] in signs)]
+
+
+def read_cluster(context: Mapping[str, Any], question: str = "") -> ReadCluster:
+    """The context's own `objective` comes before what the question asks for, and without either it is fewest_moves if nodes are
+    to be drained, else consolidate. Raises InvalidContext, which names what is wrong and where."""
     try:
-        return _read(context, objective)
+        return _read(context, question)
     except RecursionError:
         raise InvalidContext("The context is nested too deeply.") from None
 
 
-def _read(context: Mapping[str, Any], objective: Objective | None) -> ReadCluster:
+def _read(context: Mapping[str, Any], question: str) -> ReadCluster:
     objects, rest = gather(context)
     for field, most in (
         ("nodes", MAX_NODES),
@@ -85,10 +113,22 @@ def _read(context: Mapping[str, Any], objective: Objective | None) -> ReadCluste
     read_objects(objects, inventory)
     read_own(own, inventory)
     _add_nodes(own.nodes if isinstance(own.nodes, int) else None, objects, inventory)
-    cluster = inventory.cluster(
-        own.drain, own.objective or objective or ("fewest_moves" if own.drain else "consolidate")
-    )
+    drain = own.drain or _to_be_drained(question, inventory)
+    objective = own.objective or asked_for(question) or ("fewest_moves" if drain else "consolidate")
+    cluster = inventory.cluster(drain, objective)
     return ReadCluster(cluster, tuple(inventory.remarks), tuple(inventory.not_understood))
+
+
+def _to_be_drained(question: str, inventory: Inventory) -> list[str]:
+    """The nodes that the question asks to empty. Adds a remark: it may have been meant otherwise."""
+    if not _says(question, EMPTYING) or _says(question, CHOOSING):
+        return []
+    names = named_in(question, [node.name for node in inventory.nodes])
+    if names and not NEGATING & set(_words(question)):
+        inventory.remarks.append(f"To be drained, as the question says: {', '.join(shorten(names))}.")
+        return names
+    inventory.remarks.append("No node is drained: which shall be is read from `drain`, a list of names.")
+    return []
 
 
 def _add_nodes(count: int | None, objects: Objects, inventory: Inventory) -> None:

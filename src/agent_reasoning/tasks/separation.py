@@ -90,4 +90,4 @@ def _bar(residents: Sequence[Resident], staying: Sequence[int], moving: Sequence
     names = frozenset(node for node in nodes if node is not None)
     workloads = _moving(residents, moving)
     if names and workloads:
-        inventory.barred.append((tuple(workloads), names))
+        inventory.barred.append((workloads, names, "pods that must not share a node with it stay on"))
