@@ -1,5 +1,6 @@
 """Turning foreign data into a model of ours, or into an error that says where it does not fit."""
 
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
@@ -22,8 +23,22 @@ def validate(model: type[Model], data: Any, failure: type[ReasoningError], what:
         return model.model_validate(data)
     except ValidationError as error:
         found = [
-            {"where": ".".join(map(str, problem["loc"])) or what, "what": problem["msg"]}
+            {"where": ".".join(map(str, _place(problem["loc"], data))) or what, "what": problem["msg"]}
             for problem in error.errors(include_url=False, include_input=False, include_context=False)[:NAMED_ERRORS]
         ]
         words = "; ".join(f"{item['where']}: {item['what']}" for item in found[:4])
         raise failure(f"The {what} breaks its schema: {words}.", errors=found) from None
+
+
+def _place(location: Iterable[int | str], data: Any) -> Iterator[int | str]:
+    """Where something is in the data. pydantic's locations also name the form, of several, that a list or a number was taken for."""
+    for part in location:
+        if isinstance(data, Mapping):
+            data = data.get(part, {})
+        elif isinstance(data, list) and isinstance(part, int):
+            data = data[part] if part < len(data) else {}
+        elif isinstance(data, list):
+            continue
+        else:
+            return
+        yield part

@@ -15,8 +15,15 @@ from tests.api.conftest import MAX_BODY
 GOOD = {"question": "?", "context": {"steps": {"a": [], "b": ["a"]}}}
 
 
+NODES = [{"name": "a", "cpu": 4, "memory": "8Gi"}, {"name": "b", "cpu": 0, "memory": 0}]
+
+
 def body(**changes):
     return json.dumps(GOOD | changes)
+
+
+def placing(nodes=NODES, **workload):
+    return body(context={"nodes": nodes, "workloads": [{"name": "w", **workload}]})
 
 
 CASES = {
@@ -60,6 +67,16 @@ CASES = {
     "an unknown need": (body(context={"steps": {"a": ["z"]}}), 422, "invalid-context", "a needs z"),
     "the wrong task for it": (body(task="rollout", context={"nodes": 1}), 422, "invalid-context", "steps"),
     "an empty context": (body(context={}), 422, "unmappable-context", "nothing"),
+    "ten thousand nodes": (placing([{"name": f"n{n}"} for n in range(10_000)]), 422, "invalid-context", "at most 2000"),
+    "that many, counted": (placing(10_000), 422, "invalid-context", "less than or equal to 2000"),
+    "negative memory": (placing(memory="-1Gi"), 422, "invalid-context", "workloads.0.memory: a quantity is a number that is not"),
+    "endless memory": (placing(memory="1e999Gi"), 422, "invalid-context", "not '1e999Gi'"),
+    "more memory than there is": (placing(memory="1e999"), 422, "invalid-context", "at most 512Ti are allowed"),
+    "nodes without capacity": (placing(NODES[1:], cpu=1), 422, "invalid-context", "the largest that it may use, b, has 0"),
+    "a pod that fits nowhere": (placing(cpu=5), 422, "invalid-context", "w fits on no node: it asks for 5 of cpu, and the largest"),
+    "more than there is room for": (placing(cpu=3, replicas=2), 422, "invalid-context", "together they ask for 6 of cpu"),
+    "a count of replicas without end": (placing(replicas=10**9), 422, "invalid-context", "less than or equal to 10000"),
+    "a cluster of millions of pairs": (placing(2_000, replicas=10_000), 422, "invalid-context", "20000000 pairs"),
     "too large": (b" " * (MAX_BODY + 1), 413, "body-too-large", str(MAX_BODY)),
 }  # fmt: skip
 

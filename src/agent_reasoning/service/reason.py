@@ -145,14 +145,14 @@ class ReasoningService:
                 self.check_open()
             if (call := self._computation(request)) is not None:
                 return await self._compute(request, call, request_id, begun)
-            # To read, encode and arrange much takes milliseconds, which other requests would feel.
+            # To read, encode, arrange and put into words much takes milliseconds, which other requests would feel.
             run = at_once if is_small(request.context) else asyncio.to_thread
             prepared = await run(self.prepare, request)
             task_type = prepared.task.info.task_type
             model = self._model(prepared.task)
             arranged = await run(self._engine.arrange, model.task, prepared.problem)
             outcome = await self._refine(request, prepared, arranged, model, begun, tell)
-            response = self._respond(request, prepared, model, outcome, request_id, begun)
+            response = await run(self._respond, request, prepared, model, outcome, request_id, begun)
         except ReasoningError as error:
             self.metrics.failed(task_type, error.code)
             if isinstance(error, EngineFailed):

@@ -67,6 +67,7 @@ class Inventory:
         capacity = self._capacity(eligible, number)
         allowed, masks = self._allowed(eligible, number)
         self._refuse_too_large(masks, allowed, capacity)
+        self._refuse_too_much(masks, capacity)
         self._refuse_too_many_apart(masks)
         return Cluster(
             resources=RESOURCES,
@@ -203,6 +204,21 @@ class Inventory:
             f"{shown(name, want)} of {name}" for name, want in zip(RESOURCES, wants, strict=True) if want
         )
         return f"none that it may use has {amounts} at once"
+
+    def _refuse_too_much(self, masks: list[int], capacity: tuple[Amounts, ...]) -> None:
+        usable = 0
+        for mask in set(masks):
+            usable |= mask
+        nodes = members(usable, range(len(self.nodes)))
+        for resource, name in enumerate(RESOURCES):
+            wanted = sum(one.wants[resource] for one in self.workloads)
+            has = sum(capacity[node][resource] for node in nodes)
+            if wanted > has:
+                beside = " beside what stays there" if self.pinned or self.everywhere else ""
+                raise InvalidContext(
+                    f"There is no room for all workloads: together they ask for {shown(name, wanted)} of {name}, and the nodes that "
+                    f"they may use have {shown(name, has)}{beside}."
+                )
 
     def _refuse_too_many_apart(self, masks: list[int]) -> None:
         for group in self.apart:

@@ -74,7 +74,8 @@ def in_words(cluster: Cluster, solution: Solution, bound: float) -> str:
             lines.append(f"{title}: {', '.join(shorten(names))}.")
     moves = [f"{move['workload']}: {move['from'] or 'new'} → {move['to']}" for move in solution["moves"]]
     if moves:
-        lines.append(f"{len(moves)} move{'s'[: len(moves) > 1]}, in this order: {'; '.join(shorten(moves))}.")
+        how_many = "1 move" if len(moves) == 1 else f"{len(moves)} moves, in this order"
+        lines.append(f"{how_many}: {'; '.join(shorten(moves))}.")
     elif not solution["blocked"]:
         lines.append("Nothing has to move.")
     if solution["blocked"]:
