@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PAGES = (ROOT / "docs" / "cli.md", ROOT / "docs" / "getting-started.md")
+PAGES = (ROOT / "docs" / "cli.md", ROOT / "docs" / "getting-started.md", ROOT / "docs" / "tasks.md")
 BLOCK = re.compile(r"(?<=```console\n)(\$ (agent-reasoning [^\n]+)\n)((?!\$ )[^`]+)(?=```)")
 CHANGING = re.compile(r"\d+\.\d+(?= ms)")
 

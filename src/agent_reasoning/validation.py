@@ -31,7 +31,7 @@ def validate(model: type[Model], data: Any, failure: type[ReasoningError], what:
 
 
 def _place(location: Iterable[int | str], data: Any) -> Iterator[int | str]:
-    """Where something is in the data. pydantic's locations also name the form, of several, that a list or a number was taken for."""
+    """Where something is in the data: pydantic also names the form, of several, that a list or a number was taken for."""
     for part in location:
         if isinstance(data, Mapping):
             data = data.get(part, {})

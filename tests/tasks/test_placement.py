@@ -224,6 +224,23 @@ def test_labels_are_valid_and_no_worse_than_the_heuristics(size):
         assert heuristic is None or verdict.objective <= TASK.verify(item.instance, heuristic).objective
 
 
+def test_how_full_the_nodes_are_is_told_before_and_after():
+    nodes = [{"name": name, "cpu": 4, "memory": "8Gi"} for name in "ab"]
+    running = {"nodes": nodes, "workloads": [{"name": "w", "cpu": 1, "replicas": 2, "node": ["a", "b"]}]}
+    new = {"nodes": nodes, "workloads": [{"name": "w", "cpu": 1, "memory": "2Gi"}]}
+
+    def words(context, at):
+        cluster = TASK.read(context)
+        return TASK.describe(cluster, TASK.complete(cluster, solution(cluster, at)))
+
+    assert "Asked for of the nodes in use: cpu 25 → 50 %." in words(running, [0, 0])
+    assert "Asked for of the nodes in use: cpu 25 %, memory 25 %." in words(new, [0])
+    assert "1 move: w: new → a." in words(new, [0])
+    assert "The fullest node is 50 % full; in whole percent, rounded up, nothing is below 25." in words(
+        running | {"objective": "spread"}, [0, 0]
+    )
+
+
 def test_what_kubectl_prints_is_placed():
     context = json.loads((Path(__file__).parent / "kubectl.json").read_text())
     cluster = TASK.read(context, "On how few nodes can this run?")

@@ -152,7 +152,7 @@ class ReasoningService:
             model = self._model(prepared.task)
             arranged = await run(self._engine.arrange, model.task, prepared.problem)
             outcome = await self._refine(request, prepared, arranged, model, begun, tell)
-            response = await run(self._respond, request, prepared, model, outcome, request_id, begun)
+            response: ReasonResponse = await run(self._respond, request, prepared, model, outcome, request_id, begun)
         except ReasoningError as error:
             self.metrics.failed(task_type, error.code)
             if isinstance(error, EngineFailed):

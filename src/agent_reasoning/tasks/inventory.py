@@ -216,8 +216,8 @@ class Inventory:
             if wanted > has:
                 beside = " beside what stays there" if self.pinned or self.everywhere else ""
                 raise InvalidContext(
-                    f"There is no room for all workloads: together they ask for {shown(name, wanted)} of {name}, and the nodes that "
-                    f"they may use have {shown(name, has)}{beside}."
+                    f"There is no room for all workloads: together they ask for {shown(name, wanted)} of {name}, and the "
+                    f"nodes that they may use have {shown(name, has)}{beside}."
                 )
 
     def _refuse_too_many_apart(self, masks: list[int]) -> None:

@@ -66,12 +66,14 @@ def in_words(cluster: Cluster, solution: Solution, bound: float) -> str:
         lines.append(f"No fewer than {bound:g} can do.")
     elif cluster.objective == "spread":
         full = max(of["of_fullest_node"] for of in solution["utilisation"]["after"].values())
-        lines.append(f"The fullest node is {full:g} % full; below {bound:g} % is not possible.")
+        lines.append(f"The fullest node is {full:g} % full; in whole percent, rounded up, nothing is below {bound:g}.")
     else:
         lines.append(f"No fewer than {bound:g} of those that run have to move.")
     for title, names in (("Freed", solution["freed"]), ("Not in use", solution["unused"])):
         if names:
             lines.append(f"{title}: {', '.join(shorten(names))}.")
+    if changes := _changes(solution["utilisation"]):
+        lines.append(f"Asked for of the nodes in use: {', '.join(changes)}.")
     moves = [f"{move['workload']}: {move['from'] or 'new'} → {move['to']}" for move in solution["moves"]]
     if moves:
         how_many = "1 move" if len(moves) == 1 else f"{len(moves)} moves, in this order"
@@ -82,6 +84,16 @@ def in_words(cluster: Cluster, solution: Solution, bound: float) -> str:
         why = "no order does without a temporary move" if solution["needs_temporary_move"] else "no order was found"
         lines.append(f"Blocked by each other, {why}: {', '.join(shorten(solution['blocked']))}.")
     return "\n".join([*lines, *_notes(cluster)])
+
+
+def _changes(utilisation: dict[str, Any]) -> list[str]:
+    """Of each resource that anybody asks for."""
+    found = []
+    for name, after in utilisation["after"].items():
+        now, then = (of["of_nodes_in_use"] for of in (utilisation["before"][name], after))
+        if now or then:
+            found.append(f"{name} {f'{now:g} → ' if now else ''}{then:g} %")
+    return found
 
 
 def _notes(cluster: Cluster) -> list[str]:
