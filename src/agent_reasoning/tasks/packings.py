@@ -30,7 +30,8 @@ def packings(
 ) -> Packings:
     """All sets of the first workloads of `order`, of as many of these as make at most `most` sets.
 
-    demand: [L, R]; capacity: [K, R]; may_run: [L, K]; groups: [L, G] of which no two may share a node; order: numbers.
+    demand: [L, R]; capacity: [K, R]; may_run: [L, K]; order: [O] numbers; groups: [O, G] of which no two may
+    share a node.
     """
     members = np.zeros((1, len(order)), np.bool_)
     load = np.zeros((1, demand.shape[1]), np.int64)
@@ -40,7 +41,7 @@ def packings(
     for place, workload in enumerate(order):
         with_it = load + demand[workload]
         fit = fits & may_run[workload] & (with_it[:, None] <= capacity).all(-1)
-        fit &= ~(met & groups[workload]).any(1)[:, None]
+        fit &= ~(met & groups[place]).any(1)[:, None]
         some = np.flatnonzero(fit.any(1))
         if len(members) + len(some) > most:
             break
@@ -49,6 +50,6 @@ def packings(
         members = np.concatenate([members, joined])
         load = np.concatenate([load, with_it[some]])
         fits = np.concatenate([fits, fit[some]])
-        met = np.concatenate([met, met[some] | groups[workload]])
+        met = np.concatenate([met, met[some] | groups[place]])
         taken += 1
     return Packings(order[:taken], members[:, :taken], load, fits)

@@ -9,8 +9,7 @@ if TYPE_CHECKING:
     from agent_reasoning.tasks.cluster import Cluster
 
 MOST_PRICED = 2**16
-"""Pairs of a workload and a node. Beyond, the workloads are taken all together: up to here prices take a quarter of a second
-at most."""
+"""Pairs of a workload and a node. Beyond, the workloads are taken all together: here prices take tenths of a second."""
 
 
 def least(cluster: "Cluster") -> float:

@@ -29,8 +29,7 @@ WHOLE = 100  # percent
 def fewest_nodes(cluster: "Cluster", *, one_by_one: bool = True) -> float:
     """In use. one_by_one: False takes all workloads as a fluid, whatever their selectors."""
     capacity, may_run, count = _kinds(cluster, cluster.capacities, by_selectors=one_by_one)
-    order = _largest_first(cluster)[: None if one_by_one else 0]
-    sets = packings(cluster.demands, capacity, may_run, _groups(cluster), order, _most(len(capacity)))
+    sets = _packings(cluster, capacity, may_run, _largest_first(cluster)[: None if one_by_one else 0])
     cost = np.where(sets.fits, 1.0, np.inf)
     return float(ceil(least_cost(_covering(cluster, sets, capacity, cost, count, DEAREST)) - NEGLIGIBLE))
 
@@ -54,7 +53,7 @@ def least_percent(cluster: "Cluster", least: int) -> float:
 def _is_enough(cluster: "Cluster", percent: int) -> bool:
     """As far as prices tell. False is certain."""
     capacity, may_run, count = _kinds(cluster, cluster.capacities * percent // WHOLE)
-    sets = packings(cluster.demands, capacity, may_run, _groups(cluster), _largest_first(cluster), _most(len(capacity)))
+    sets = _packings(cluster, capacity, may_run, _largest_first(cluster))
     cost = np.where(sets.fits, 0.0, np.inf)
     return least_cost(_covering(cluster, sets, capacity, cost, count, 1.0), enough=1.0) <= NEGLIGIBLE
 
@@ -67,7 +66,7 @@ def fewest_moves(cluster: "Cluster") -> float:
     stays = runs & may_run[workload, current]
     order = _largest_first(cluster)
     order = order[np.argsort(stays[order], kind="stable")]  # who has to find a place anew comes first
-    sets = packings(demand, capacity, may_run, _groups(cluster), order, _most(len(capacity)))
+    sets = _packings(cluster, capacity, may_run, order)
     at_home = np.zeros((len(sets.workloads), len(capacity)))
     known = stays[sets.workloads]
     at_home[np.flatnonzero(known), current[sets.workloads[known]]] = 1.0
@@ -94,9 +93,13 @@ def fewest_moves(cluster: "Cluster") -> float:
     return float(forced + max(0, ceil(nothing.sum() + least_cost(covering) - NEGLIGIBLE)))
 
 
-def _most(kinds: int) -> int:
-    """Sets."""
-    return max(1, min(MOST_SETS, MOST_PAIRS // kinds))
+def _packings(cluster: "Cluster", capacity: Ints, may_run: NDArray[np.bool_], order: Ints) -> Packings:
+    most = max(1, min(MOST_SETS, MOST_PAIRS // len(capacity)))
+    order = order[:most]  # each of them makes a set at least, or fits nowhere
+    groups = np.zeros((len(order), len(cluster.apart)), np.bool_)
+    for place, workload in enumerate(order):
+        groups[place, list(cluster.kept_apart[workload])] = True
+    return packings(cluster.demands, capacity, may_run, groups[:, groups.sum(0) > 1], order, most)
 
 
 def _covering(
@@ -125,14 +128,6 @@ def _kinds(cluster: "Cluster", capacity: Ints, *, by_selectors: bool = True) -> 
         number.setdefault(row.tobytes(), []).append(node)
     first = [nodes[0] for nodes in number.values()]
     return capacity[first], cluster.may_run[:, first], np.array([len(nodes) for nodes in number.values()])
-
-
-def _groups(cluster: "Cluster") -> NDArray[np.bool_]:
-    """[L, G] who is in which group to be kept apart."""
-    groups = np.zeros((len(cluster.workloads), len(cluster.apart)), np.bool_)
-    group, workload = cluster.memberships.T
-    groups[workload, group] = True
-    return groups
 
 
 def _largest_first(cluster: "Cluster") -> Ints:
