@@ -103,7 +103,7 @@ def test_an_error_on_the_way_of_a_stream_is_raised_after_its_steps(client):
     told = []
 
     with pytest.raises(NotVerified) as failed:
-        told.extend(client.stream("?", HARD, max_steps=1, require_verified=True))
+        told.extend(client.stream("?", HARD, max_steps=1, samples=1, require_verified=True))
 
     assert [step.step for step in told] == [1]
     assert failed.value.status == 422
