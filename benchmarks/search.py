@@ -56,6 +56,7 @@ def solve(engine, task, instance, samples, max_steps):
         samples=samples,
         seed=0,
         timeout_seconds=600,
+        search=task.search(instance),
     ).result()
     return outcome.answer.verdict.valid, outcome.applications, time.perf_counter() - begun
 

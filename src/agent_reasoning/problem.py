@@ -44,6 +44,9 @@ class ProblemSpec:
     """Orders of the relations' names under which the task is the same task: who takes the place of the first relation, of the
     second, and so on. A network is not bound to treat them alike, so one may find what another misses; each trajectory has
     the next one, and the first is the order of `relations`."""
+    holds: bool = False
+    """Whether a search holds an answer from step to step, which it makes of what the network says: then that one is fed back to
+    the network, and not the network's own."""
 
     def __post_init__(self) -> None:
         shifts = {relation.name: relation.shift for relation in self.relations}

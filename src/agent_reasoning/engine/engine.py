@@ -18,6 +18,7 @@ import structlog
 
 from agent_reasoning.engine.cores import usable_cores
 from agent_reasoning.engine.halting import HaltedBy
+from agent_reasoning.engine.holding import Search
 from agent_reasoning.engine.job import Arranged, Job, Judged, Listener, Outcome, Pending, Trajectory
 from agent_reasoning.engine.pool import Choice, out_of_memory
 from agent_reasoning.engine.slots import ModelSlots, Served
@@ -118,16 +119,17 @@ class Engine:
         seed: int,
         timeout_seconds: float,
         listener: Listener | None = None,
+        search: Search | None = None,
     ) -> Pending:
-        """Queue a problem, in any thread. Raises Overloaded at once when too many wait, NotReady when the engine has
+        """Queue a problem, in any thread; `search`: the task's, where its models are told what is held. Raises Overloaded at once when too many wait, NotReady when the engine has
         stopped.
 
         The future raises DeadlineExceeded if the deadline passes before the first step. Cancelling it frees the job's
         slots before the next tick.
         """
-        now = self._clock()
+        now, model = self._clock(), self._models[arranged.task].model
         job = Job(arranged.task, arranged.problem, arranged.bucket, arranged.inputs, verify, max_steps, samples, seed,
-                  now + timeout_seconds, now, listener, self._models[arranged.task].model.deduction)  # fmt: skip
+                  now + timeout_seconds, now, listener, model.deduction, search if model.holds else None)  # fmt: skip
         with self._entry:
             if self._stopping or not self._thread.is_alive():
                 raise NotReady("The engine is not running.")
@@ -276,8 +278,11 @@ class Engine:
     def _go_on(self, job: Job) -> None:
         """Give the job a turn if it has a step to take."""
         slots = self._models[job.task]
-        if job.start_round(slots.model.ahead) and job.deduction is not None:
-            job.deduction.place(job.to_step, job.seed, slots.pool(job))
+        if job.start_round(slots.model.ahead):
+            if job.deduction is not None:
+                job.deduction.place(job.to_step, job.seed, slots.pool(job))
+            if job.holding is not None:
+                job.holding.place(job.to_step, slots.pool(job))
         if job.to_step:
             self._turns.add(job)
 
@@ -356,6 +361,8 @@ class Engine:
         narrowing = None
         if job.deduction is not None and judged.opinion is not None and not judged.verdict.valid:
             narrowing = job.deduction.follow(trajectory.sample, judged.opinion)
+        if job.holding is not None and judged.held is not None:
+            job.holding.held[trajectory.sample] = judged.held
         trajectory.record(judged.choice, confidence, judged.verdict, narrowing)
         job.tell(trajectory)
         trajectory.halted_by = model.halting.decide(trajectory.records, job.max_steps)

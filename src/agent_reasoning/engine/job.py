@@ -15,6 +15,7 @@ import numpy as np
 from agent_reasoning.engine.deduction import Deduction, Narrowing, Opinion, Policy
 from agent_reasoning.engine.evidence import Evidence
 from agent_reasoning.engine.halting import HaltedBy, best_step
+from agent_reasoning.engine.holding import Holding, Search
 from agent_reasoning.engine.pool import Choice
 from agent_reasoning.errors import ReasoningError
 from agent_reasoning.problem import Problem, Verdict
@@ -118,6 +119,7 @@ class Judged:
     q_halt_logit: float
     verdict: Verdict
     opinion: Opinion | None = None  # of a model that deduces
+    held: Choice | None = None  # what it is to hold next, of a model that is told what is held
 
     @property
     def evidence(self) -> Evidence:
@@ -140,7 +142,9 @@ class Job:
     queued: float
     listener: Listener | None = None
     policy: Policy | None = None  # of a model that deduces
+    search: Search | None = None  # of a task whose models are told what is held
     deduction: Deduction | None = None
+    holding: Holding | None = None
     future: Pending = field(default_factory=Pending)
     verdicts: dict[bytes, Verdict] = field(default_factory=dict)  # the verifier's, so that no answer is checked twice
     begun: float = 0.0  # when it got its slots
@@ -159,7 +163,11 @@ class Job:
     told: dict[int, int] = field(default_factory=dict)  # sample -> steps that the listener knows
 
     def __post_init__(self) -> None:
+        self._search_anew()
+
+    def _search_anew(self) -> None:
         self.deduction = Deduction(self.problem.candidates, self.policy) if self.policy else None
+        self.holding = Holding(self.search, self.seed) if self.search else None
 
     @property
     def tried(self) -> list[Trajectory]:
@@ -174,7 +182,7 @@ class Job:
         self.in_company = False
         self.to_step.clear()
         self.expected, self.arrived = {}, {}
-        self.deduction = Deduction(self.problem.candidates, self.policy) if self.policy else None
+        self._search_anew()
 
     def start_round(self, ahead: int) -> bool:
         """Get the next round ready if no more than `ahead` rounds wait for verdicts, and some lane goes on. True if it is."""

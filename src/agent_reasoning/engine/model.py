@@ -11,7 +11,7 @@ from agent_reasoning.engine.confidence import Confidence
 from agent_reasoning.engine.deduction import Candidates, Policy
 from agent_reasoning.engine.halting import Halting
 from agent_reasoning.engine.noise import NoiseStream
-from agent_reasoning.engine.pool import Pool, Refined
+from agent_reasoning.engine.pool import Choice, Pool, Refined
 from agent_reasoning.problem import Problem, ProblemSpec
 
 PLAIN = NoiseStream(0, 0)
@@ -58,8 +58,13 @@ class Model(ABC):
     @property
     def ahead(self) -> int:
         """How many steps to start before the verdict on an earlier one is in. On a GPU that hides the verifier; a CPU
-        has better work to do, and the next step of a deduction follows from what came of the last."""
-        return 0 if self.device == "cpu" or self.deduction is not None else 1
+        has better work to do, and the next step of a deduction, or of an answer that is held, follows from the last."""
+        return 0 if self.device == "cpu" or self.deduction is not None or self.holds else 1
+
+    @property
+    def holds(self) -> bool:
+        """Whether it is told the answer that a search holds; then it is served with the task's search."""
+        return False
 
 
 class Refinement:
@@ -70,7 +75,7 @@ class Refinement:
         alike = {bucket: [row for row, other in enumerate(buckets) if other == bucket] for bucket in buckets}
         self._cells = max(problem.size[0] for problem in problems)
         self._width = max(problem.size[1] for problem in problems)
-        self._deduces = model.deduction is not None
+        self._tells = model.deduction is not None or model.holds
         places: dict[int, tuple[Pool, int]] = {}
         for bucket, rows in alike.items():
             while rows:
@@ -86,7 +91,7 @@ class Refinement:
         """One supervision step for every row. What is beyond a row's own cells means nothing."""
         rows = len(self._places)
         choices, q_halt_logits = np.zeros((rows, self._cells), np.int64), np.zeros(rows, np.float32)
-        logits = np.zeros((rows, self._cells, self._width), np.float32) if self._deduces else None
+        logits = np.zeros((rows, self._cells, self._width), np.float32) if self._tells else None
         by_pool: dict[int, list[int]] = {}
         for row, (pool, _) in enumerate(self._places):
             by_pool.setdefault(id(pool), []).append(row)
@@ -107,6 +112,11 @@ class Refinement:
         """Of models that deduce: what a row may be answered with from now on; see `Pool.narrow`."""
         pool, slot = self._places[row]
         pool.narrow(slot, candidates, stream)
+
+    def hold(self, row: int, held: Choice) -> None:
+        """Of models that are told what is held; see `Pool.hold`."""
+        pool, slot = self._places[row]
+        pool.hold(slot, held)
 
     def keep(self, rows: Sequence[int]) -> None:
         """Go on with these rows only, in this order."""

@@ -27,7 +27,7 @@ class Refined:
 
     choices: Choice  # [B, L]
     q_halt_logits: NDArray[np.float32]  # [B]
-    logits: NDArray[np.float32] | None = None  # [B, L, V], of models that deduce
+    logits: NDArray[np.float32] | None = None  # [B, L, V], of models that deduce, or are told what is held
 
 
 class Ticket(Protocol):
@@ -64,6 +64,11 @@ class Pool(Protocol):
     def narrow(self, slot: int, candidates: Candidates, stream: NoiseStream | None) -> None:
         """What the problem in this slot may be answered with from now on. With a stream its trajectory begins anew. No step
         of the slot is under way. Only of models that deduce."""
+        ...
+
+    def hold(self, slot: int, held: Choice) -> None:
+        """What the search of the problem in this slot holds, -1 where nothing; until it is told otherwise. No step of the slot
+        is under way. Only of models that are told it."""
         ...
 
 
@@ -129,6 +134,9 @@ class TensorPool(ABC):
 
     def narrow(self, slot: int, candidates: Candidates, stream: NoiseStream | None) -> None:
         raise NotImplementedError("this model does not deduce")
+
+    def hold(self, slot: int, held: Choice) -> None:
+        raise NotImplementedError("this model is not told what is held")
 
     def _step_all(self, keys: Mapping[int, int]) -> tuple[Tensor, ...]:
         """Every slot takes the step, and those with a key keep it."""

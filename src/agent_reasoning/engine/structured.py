@@ -3,15 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from agent_reasoning.engine.confidence import Confidence
 from agent_reasoning.engine.deduction import Policy
 from agent_reasoning.engine.halting import Halting
+from agent_reasoning.engine.holding import NOTHING
 from agent_reasoning.engine.model import Model
 from agent_reasoning.engine.noise import NoiseStream
-from agent_reasoning.engine.pool import Candidates, Carry, Pool, Rows, TensorPool, Ticket, pick, zeros
+from agent_reasoning.engine.pool import Candidates, Carry, Choice, Pool, Rows, TensorPool, Ticket, pick, zeros
 from agent_reasoning.networks.batch import ProblemBatch, Shape, collate, draw_ties, map_tensors, seen, tensors_of
 from agent_reasoning.networks.bundle import Bundle
 from agent_reasoning.networks.structured import StructuredNetwork
@@ -49,6 +51,10 @@ class StructuredModel(Model):
             deduction=Policy(**config.deduction) if config.deduction else None,
         )
 
+    @property
+    def holds(self) -> bool:
+        return self.network.config.spec.holds
+
     def fits(self, spec: ProblemSpec) -> bool:
         return self.network.config.spec == spec
 
@@ -59,7 +65,7 @@ class StructuredModel(Model):
         return collate([problem], self.network.config.spec, bucket)
 
     def pool(self, bucket: Shape, slots: int) -> Pool:
-        kind = StructuredPool if self.deduction is None else DeducingPool
+        kind = DeducingPool if self.deduction is not None else HoldingPool if self.holds else StructuredPool
         return kind(self, bucket, max(1, min(slots, MOST_ROWS // bucket.pairs)))
 
 
@@ -129,6 +135,21 @@ class DeducingPool(StructuredPool):
             self._embedded[rows] = self._network.embed(self._problems.rows(rows))
             self._narrowed.difference_update(stale)
         return super().step(slots)
+
+    def _refine(self, inputs: Sequence[Tensor], carry: Carry, into: Carry) -> tuple[Tensor, ...]:
+        return self._run(inputs, carry, into)
+
+
+class HoldingPool(StructuredPool):
+    """Whose network is told what is held, and whose opinions are told."""
+
+    @torch.inference_mode()
+    def hold(self, slot: int, held: Choice) -> None:
+        told = self._problems.held
+        assert told is not None, "the spec says that an answer is held"
+        cells = np.flatnonzero(held != NOTHING)
+        told[slot] = 0.0
+        told[slot, torch.from_numpy(cells), torch.from_numpy(held[cells])] = 1.0
 
     def _refine(self, inputs: Sequence[Tensor], carry: Carry, into: Carry) -> tuple[Tensor, ...]:
         return self._run(inputs, carry, into)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from time import monotonic
 
 from agent_reasoning.engine.deduction import Opinion
+from agent_reasoning.engine.holding import answered
 from agent_reasoning.engine.job import Job, Judged, Trajectory
 from agent_reasoning.engine.pool import Pool, Refined, Ticket
 
@@ -101,18 +102,22 @@ def finish(ticket: Ticket | Exception, rows: Sequence[InFlight], begun: float) -
 def judge(rows: Sequence[InFlight], refined: Refined, seconds: float) -> Judgement:
     judged, broken = [], []
     for place, row in enumerate(rows):
-        choice = refined.choices[place][: row.job.problem.size[0]].copy()
-        key = choice.tobytes()
+        cells, width = row.job.problem.size
+        choice, held = refined.choices[place][:cells].copy(), None
+        said = None if refined.logits is None else refined.logits[place][:cells, :width].copy()
         try:
+            if row.job.holding is not None and said is not None:
+                held = row.job.holding.next(row.trajectory.sample, row.step, said)
+                choice = answered(held, said)
+            key = choice.tobytes()
             verdict = row.job.verdicts.get(key) or row.job.verify(choice)
-        except Exception as error:  # the thread must outlive any fault of a verifier
+        except Exception as error:  # the thread must outlive any fault of a verifier or a search
             broken.append((row, error))
             continue
         row.job.verdicts[key] = verdict
         logit, opinion = float(refined.q_halt_logits[place]), None
-        if refined.logits is not None:
-            cells, width = row.job.problem.size
-            opinion = Opinion(refined.logits[place][:cells, :width].copy(), logit)
+        if row.job.deduction is not None and said is not None:
+            opinion = Opinion(said, logit)
             logit = opinion.belief
-        judged.append(Judged(row.job, row.trajectory, row.round, row.step, choice, logit, verdict, opinion))
+        judged.append(Judged(row.job, row.trajectory, row.round, row.step, choice, logit, verdict, opinion, held))
     return Judgement(rows, judged, broken, None, seconds)

@@ -89,6 +89,7 @@ def _refined(engine: Engine, task: Task[Any], model: Model, item: Labelled[Any],
         samples=samples,
         seed=0,
         timeout_seconds=600.0,
+        search=task.search(item.instance),
     ).result()
     return outcome.answer.verdict, time.perf_counter() - begun
 

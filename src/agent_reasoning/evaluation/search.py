@@ -65,8 +65,9 @@ def search(
         arranged = engine.arrange(task.info.name, task.encode(item.instance))
         verify = partial(verdict_on, task, item.instance)
         outcome = engine.submit(
-            arranged, verify, max_steps=max_steps, samples=samples, seed=0, timeout_seconds=FOREVER
-        ).result()
+            arranged, verify, max_steps=max_steps, samples=samples, seed=0, timeout_seconds=FOREVER,
+            search=task.search(item.instance),
+        ).result()  # fmt: skip
         seconds = time.perf_counter() - begun
         observe(1)
         verdict = outcome.answer.verdict

@@ -12,6 +12,7 @@ import numpy as np
 from agent_reasoning.engine.deduction import Deduction, Opinion
 from agent_reasoning.engine.evidence import Evidence
 from agent_reasoning.engine.halting import Halting
+from agent_reasoning.engine.holding import Holding, answered
 from agent_reasoning.engine.job import StepRecord, is_hopeless
 from agent_reasoning.engine.model import Model
 from agent_reasoning.problem import Verdict
@@ -99,22 +100,31 @@ def _run_batch(
     open_rows = list(range(len(instances)))
     problems = [task.encode(item.instance) for item in instances]
     refinement = model.begin(problems)
+    searches = [task.search(item.instance) if model.holds else None for item in instances]
+    holding = [search and Holding(search, 0) for search in searches]
     trees = [Deduction(problem.candidates, model.deduction) for problem in problems] if model.deduction else []
     while open_rows:
         begun = time.perf_counter()
         for place, row in enumerate(open_rows if trees else ()):
             trees[row].place(trees[row].staff([Alone(place)]), 0, refinement)
+        for place, row in enumerate(open_rows):
+            if (held := holding[row]) is not None:
+                held.place([Alone(place)], refinement)
         refined = refinement.step()
         share = (time.perf_counter() - begun) / len(open_rows)
         kept = []
         for place, row in enumerate(open_rows):
             item, trajectory = instances[row], found[row]
             choice = refined.choices[place][: len(item.choice)].copy()
+            cells, width = problems[row].size
+            said = None if refined.logits is None else refined.logits[place][:cells, :width]
+            if (held := holding[row]) is not None and said is not None:
+                held.held[Alone.sample] = held.next(Alone.sample, trajectory.steps + 1, said)
+                choice = answered(held.held[Alone.sample], said)
             verdict = verdict_on(task, item.instance, choice)
             logit = float(refined.q_halt_logits[place])
-            if trees and refined.logits is not None:
-                cells, width = problems[row].size
-                opinion = Opinion(refined.logits[place][:cells, :width], logit)
+            if trees and said is not None:
+                opinion = Opinion(said, logit)
                 logit = opinion.belief
                 if not verdict.valid:
                     trees[row].follow(Alone.sample, opinion)

@@ -131,6 +131,7 @@ class Pairs:
     present: Tensor  # (B, L, V) bool: this pair exists in the problem, answerable or not
     allowed: Tensor  # (B, L, V) bool: it may be answered
     amounts: Tensor  # (B, L, V, S) the features that add up
+    held: Tensor | None  # (B, L, V) float32: 1 for the answer that is held, where a search holds one
 
     @property
     def cells(self) -> Tensor:
@@ -158,6 +159,7 @@ class ProblemBatch:
     present: Tensor  # (B, L, V) bool: this pair exists in the problem, answerable or not
     allowed: Tensor  # (B, L, V) bool: it may be answered
     amounts: Tensor  # (B, L, V, S) the features that add up
+    held: Tensor | None  # (B, L, V) float32: 1 for the answer that is held, where a search holds one
     relations: Links  # cell * (number of relations) + relation, to relation * L + cell
     sets: Links  # pair * C + channel, to set
     members: Links  # the same back: set to pair
@@ -249,6 +251,7 @@ def collate(
         present=torch.from_numpy(present),
         allowed=torch.from_numpy(allowed),
         amounts=torch.from_numpy(candidate_features[..., [spec.candidate_features.index(name) for name in spec.sums]]),
+        held=torch.zeros(present.shape) if spec.holds else None,
         relations=_links(along, rows, cells * len(spec.relations), shape.edges),
         sets=_links(inward, rows, sum(shape.sets), entries),
         members=_links(outward, rows, shape.pairs, entries),

@@ -22,6 +22,7 @@ def known(tokens: Tensor, allowed: Tensor) -> KnownPairs:
         present=torch.ones_like(allowed),
         allowed=allowed,
         amounts=none,
+        held=None,
         tokens=tokens,
         cell_features=none[:, :, 0],
         candidate_features=none,
@@ -65,6 +66,34 @@ class Neighbours:
         heard = F.linear(torch.cat(parts, -1), torch.cat(weights, 1), block.own.bias)
         told: Tensor = heard + to_cell(pooled(cell, (2,)))
         return told
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Placement: L workloads, V nodes; a group for each node, of the workloads that may go there, and one for each node and set
+    of workloads that are kept apart. Channels: the cell, node, apart."""
+
+    allowed: Tensor  # (B, L, V) bool
+    apart: Tensor  # (B, L, G) bool: the sets that a workload is in
+
+    def heard(self, block: MessageBlock, h: Tensor, spoken: Tensor) -> Tensor:
+        cell, node, apart = torch.split(spoken, block.message, -1)
+        to_cell, to_node, to_apart = block.hear
+        on_node = self.allowed.unsqueeze(-1).to(spoken.dtype)
+        told = block.own(h) + to_cell(pooled(cell, (2,))) + to_node(over_members(node, on_node)) * on_node
+        for number in range(self.apart.shape[2]):
+            here = on_node * self.apart[:, :, number, None, None]
+            here = here * (here.sum(1, keepdim=True) > 1)  # a set of one says nothing
+            told = told + to_apart(over_members(apart, here)) * here
+        heard: Tensor = told
+        return heard
+
+
+def over_members(said: Tensor, members: Tensor) -> Tensor:
+    """(B, L, V, M) non-negative, (B, L, V, 1) -> (B, 1, V, 2M): mean, then maximum, over the members of each column."""
+    said = said * members
+    mean = said.sum(1, keepdim=True) / members.sum(1, keepdim=True).clamp(min=1)
+    return torch.cat([mean, said.amax(1, keepdim=True)], -1)
 
 
 def pooled(said: Tensor, over: tuple[int, ...]) -> Tensor:

@@ -40,7 +40,7 @@ class StructuredConfig:
         spec = dict(data["spec"])
         relations = tuple(RelationSpec(**relation) for relation in spec.pop("relations"))
         views = tuple(map(tuple, spec.pop("views", ())))
-        names = {name: tuple(values) for name, values in spec.items()}
+        names = {name: tuple(values) if isinstance(values, list) else values for name, values in spec.items()}
         return cls(**{**data, "spec": ProblemSpec(relations=relations, views=views, **names)})
 
     @property
@@ -256,8 +256,8 @@ class StructuredNetwork(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """The z_H and z_L of one supervision step, on the graph."""
         # The last answer is fed back: it is what a cell's neighbours would have to live with.
-        believed = self.answer_logits(carry.z_H, batch).softmax(-1).detach()
-        x = x + self._answered(believed.to(x.dtype), batch)
+        last = self.answer_logits(carry.z_H, batch).softmax(-1).detach() if batch.held is None else batch.held
+        x = x + self._answered(last.to(x.dtype), batch)
         z_H, z_L = carry.z_H, carry.z_L
         for cycle in range(self.config.H_cycles):
             # Earlier cycles only bring the state nearer the solution; on the graph they would multiply memory.

@@ -49,7 +49,8 @@ def flatten(problems: ProblemBatch, embedded: Tensor, wires: Wires) -> tuple[Ten
     """All that a step reads beside the carry, in the order that it takes it. `embedded`: what `embed` gave."""
     links = (wires.sets, wires.members) if wires.relations is None else (wires.sets, wires.members, wires.relations)
     tables = [getattr(of, name) for of in links for name in LINKS]
-    return (embedded, problems.present, problems.allowed, problems.amounts, *wires.kinds, *tables)
+    held = () if problems.held is None else (problems.held,)
+    return (embedded, problems.present, problems.allowed, problems.amounts, *held, *wires.kinds, *tables)
 
 
 class _Step(nn.Module):
@@ -59,13 +60,17 @@ class _Step(nn.Module):
         super().__init__()
         self.network = network
         self.kinds = 1 + len(network.config.spec.groups)
+        self.holds = network.config.spec.holds
 
     def forward(self, given: list[Tensor]) -> Stepped:
         z_H, z_L, next_z_H, next_z_L, embedded, present, allowed, amounts, *rest = given
+        held, rest = (rest[0], rest[1:]) if self.holds else (None, rest)
         kinds, tables = rest[: self.kinds], rest[self.kinds :]
         links = [FlatLinks(*tables[start : start + len(LINKS)]) for start in range(0, len(tables), len(LINKS))]
         wires = Wires(links[2] if len(links) > 2 else None, links[0], tuple(kinds), links[1])
-        carry, output = self.network.step(StructuredCarry(z_H, z_L), Pairs(present, allowed, amounts), embedded, wires)
+        carry, output = self.network.step(
+            StructuredCarry(z_H, z_L), Pairs(present, allowed, amounts, held), embedded, wires
+        )
         next_z_H.copy_(carry.z_H)
         next_z_L.copy_(carry.z_L)
         return output.logits.argmax(-1), output.q_halt_logits, output.logits

@@ -9,7 +9,7 @@ import numpy as np
 from agent_reasoning.engine.job import Outcome, StepRecord
 from agent_reasoning.problem import Problem, Verdict
 from agent_reasoning.schemas import Source, TraceStep
-from agent_reasoning.tasks import Choice, Solution, Task, verdict_on
+from agent_reasoning.tasks import Choice, Search, Solution, Task, verdict_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,9 @@ class Prepared:
     instance: Any
     problem: Problem
     remarks: tuple[str, ...]
+
+    def search(self) -> Search | None:
+        return self.task.search(self.instance)
 
     def verify(self, choice: Choice) -> Verdict:
         return verdict_on(self.task, self.instance, choice)

@@ -229,6 +229,7 @@ class ReasoningService:
             seed=request.seed,
             timeout_seconds=remaining,
             listener=None if tell is None else teller(prepared, tell),
+            search=prepared.search(),
         )
         outcome = asyncio.wrap_future(future)
         self._outcomes.add(outcome)

@@ -109,6 +109,10 @@ class Task(Protocol[Instance]):
         """With all that callers get beside what was searched for; asked for the answer alone. It is verified again."""
         return solution
 
+    def search(self, instance: Instance) -> "Search | None":
+        """How answers are made of what a network says, for tasks whose spec `holds`."""
+        return None
+
     def verify(self, instance: Instance, solution: Solution) -> Verdict:
         """Exact, and independent of encode, decode, generate and every network. Any solution gets a verdict."""
         ...
@@ -132,6 +136,19 @@ class Task(Protocol[Instance]):
 
     def generate(self, rng: np.random.Generator, size: int) -> "Labelled[Instance]":
         """A random instance with an exact answer; a pure function of `rng` and `size` (in `info.size_unit`)."""
+        ...
+
+
+class Search(Protocol):
+    """Makes an instance's next answer of the one that is held and what a network says of it. Only the network says what is tried;
+    the search draws from that, and keeps to the rules."""
+
+    def first(self) -> Choice:
+        """[L] what is held before the first step; -1 where nothing is."""
+        ...
+
+    def next(self, held: Choice, logits: NDArray[np.float32], rng: np.random.Generator) -> Choice:
+        """[L] what is held after a step; -1 where nothing is. `logits` [L, V] are the network's of what was held."""
         ...
 
 

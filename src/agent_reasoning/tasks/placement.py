@@ -21,6 +21,7 @@ from agent_reasoning.tasks.placement_input import read_cluster
 from agent_reasoning.tasks.placement_verifier import verify
 from agent_reasoning.tasks.placement_words import assigned, in_words, with_moves
 from agent_reasoning.tasks.placement_world import RESOURCES, random_cluster, random_context
+from agent_reasoning.tasks.refit import Refit
 
 OBJECTIVES: tuple[Objective, ...] = ("consolidate", "spread", "fewest_moves")
 SHARES = tuple(f"share of {name}" for name in RESOURCES)
@@ -34,6 +35,7 @@ SPEC = ProblemSpec(
     groups=("node", "apart"),
     sums=(*SHARES, "one"),
     ties=("tie", "tie of the node"),
+    holds=True,
 )  # fmt: skip
 MOST_PAIRS = 2**15
 ONE = 0.25  # what a workload counts in the sums, beside its shares
@@ -123,6 +125,9 @@ class Placement(Task[Cluster]):
             candidate_features=features,
             groups={"node": tuple(on_node), "apart": tuple(apart)},
         )
+
+    def search(self, instance: Cluster) -> Refit | None:
+        return Refit(instance) if instance.workloads else None
 
     def decode(self, instance: Cluster, choice: Choice) -> Solution:
         return assigned(instance, settle(instance, choice.tolist()) if instance.workloads else [])
