@@ -14,6 +14,7 @@ from agent_reasoning.training.labels.sudoku import FromFile, Generated, PuzzleFi
 from agent_reasoning.training.mazes import Curriculum
 from agent_reasoning.training.prefetch import prefetched
 from agent_reasoning.training.puzzles import PuzzlePool, Source, label_chunk
+from agent_reasoning.training.refits import Refits, draw_clusters
 from agent_reasoning.training.state import Progress, TrainConfig, TrainState, start
 from agent_reasoning.training.stream import draw_batch
 
@@ -43,6 +44,10 @@ def prepared(task: Task[Any], config: TrainConfig, state: TrainState, files: Seq
         curriculum = Curriculum(*task.info.training_sizes)
         with prefetched(partial(draw_mazes, config.batch_size, config.seed, curriculum)) as mazes:
             yield partial(running.run, config, state, waves.Waves(config, state, mazes))
+    elif config.method == "refits":
+        drawn = partial(draw_clusters, config.batch_size, config.seed, task.info.training_sizes)
+        with prefetched(drawn) as clusters:
+            yield partial(running.run, config, state, Refits(config, state, task, clusters))
     else:
         source = files[0].draw if files else None
         draw = partial(draw_batch, task, config.batch_size, config.seed, source=source)

@@ -121,11 +121,11 @@ class Engine:
         listener: Listener | None = None,
         search: Search | None = None,
     ) -> Pending:
-        """Queue a problem, in any thread; `search`: the task's, where its models are told what is held. Raises Overloaded at once when too many wait, NotReady when the engine has
-        stopped.
+        """Queue a problem, in any thread; `search`: the task's, where its models are told what is held.
 
-        The future raises DeadlineExceeded if the deadline passes before the first step. Cancelling it frees the job's
-        slots before the next tick.
+        Raises Overloaded at once when too many wait, NotReady when the engine has stopped. The future
+        raises DeadlineExceeded if the deadline passes before the first step. Cancelling it frees the job's slots before
+        the next tick.
         """
         now, model = self._clock(), self._models[arranged.task].model
         job = Job(arranged.task, arranged.problem, arranged.bucket, arranged.inputs, verify, max_steps, samples, seed,

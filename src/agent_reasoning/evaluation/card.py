@@ -31,6 +31,7 @@ warm-up and cosine decay, batch {batch_size}, {how}, EMA {ema}.
 HOW = {
     "recursion": "up to {supervision_steps} supervision steps a batch",
     "deduction": "by deduction, on the states of its own searches",
+    "refits": "by what its own searches found, which hold an answer and draw better ones from what the network says of it",
     "waves": "by recursion with targets on the way, as many supervision steps a batch as its longest path takes",
 }
 NOISE = "Samples after the first get noise of {noise:g} on z_H and z_L before each step."

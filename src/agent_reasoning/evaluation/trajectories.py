@@ -101,7 +101,7 @@ def _run_batch(
     problems = [task.encode(item.instance) for item in instances]
     refinement = model.begin(problems)
     searches = [task.search(item.instance) if model.holds else None for item in instances]
-    holding = [search and Holding(search, 0) for search in searches]
+    holding = [None if search is None else Holding(search, seed=0) for search in searches]
     trees = [Deduction(problem.candidates, model.deduction) for problem in problems] if model.deduction else []
     while open_rows:
         begun = time.perf_counter()

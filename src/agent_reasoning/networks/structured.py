@@ -39,9 +39,9 @@ class StructuredConfig:
         """Undo `to_dict` after a trip through JSON. Raises KeyError or TypeError where a field does not fit."""
         spec = dict(data["spec"])
         relations = tuple(RelationSpec(**relation) for relation in spec.pop("relations"))
-        views = tuple(map(tuple, spec.pop("views", ())))
-        names = {name: tuple(values) if isinstance(values, list) else values for name, values in spec.items()}
-        return cls(**{**data, "spec": ProblemSpec(relations=relations, views=views, **names)})
+        views, holds = tuple(map(tuple, spec.pop("views", ()))), bool(spec.pop("holds", False))
+        names = {name: tuple(values) for name, values in spec.items()}
+        return cls(**{**data, "spec": ProblemSpec(relations=relations, views=views, holds=holds, **names)})
 
     @property
     def applications_per_step(self) -> int:

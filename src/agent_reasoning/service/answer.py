@@ -1,7 +1,7 @@
 """From what the engine found to what a caller reads: who found the answer, and the answer and its trace in words."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,7 @@ import numpy as np
 from agent_reasoning.engine.job import Outcome, StepRecord
 from agent_reasoning.problem import Problem, Verdict
 from agent_reasoning.schemas import Source, TraceStep
-from agent_reasoning.tasks import Choice, Search, Solution, Task, verdict_on
+from agent_reasoning.tasks import Choice, Parts, Search, Solution, Task, verdict_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,9 @@ class Prepared:
 
     task: Task[Any]
     instance: Any
-    problem: Problem
+    problem: Problem | None
+    """None where it is looked at in parts."""
+    parts: Parts | None
     remarks: tuple[str, ...]
 
     def search(self) -> Search | None:
@@ -38,9 +40,13 @@ class Answer:
 
 
 def choose(prepared: Prepared, outcome: Outcome, *, allow_baseline: bool) -> Answer:
-    """The model's answer, or the baseline's where that is allowed and strictly better; ties go to the model."""
+    """The model's answer, or the baseline's where that is allowed and strictly better; ties go to the model. A search in parts has
+    started from the baseline."""
     found = outcome.answer
     ours = Answer(prepared.task.decode(prepared.instance, found.choice), found.verdict, "model")
+    if prepared.parts is not None:
+        better = _cost(found.verdict) < _cost(outcome.records[0].verdict)
+        return _complete(prepared, replace(ours, source="improved" if better else "baseline"))
     solution = prepared.task.baseline(prepared.instance) if allow_baseline and not found.verdict.optimal else None
     if solution is None:
         return _complete(prepared, ours)

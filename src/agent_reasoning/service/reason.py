@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import structlog
@@ -15,6 +16,7 @@ from agent_reasoning.errors import (
     BundleError,
     DeadlineExceeded,
     EngineFailed,
+    InvalidContext,
     ModelMissing,
     NotReady,
     NotVerified,
@@ -25,9 +27,11 @@ from agent_reasoning.service.answer import Prepared, choose, confidence_in, in_w
 from agent_reasoning.service.computed import computed
 from agent_reasoning.service.functions import Call, Functions
 from agent_reasoning.service.metrics import Metrics
-from agent_reasoning.tasks import Registry, Task
+from agent_reasoning.service.parts import InParts
+from agent_reasoning.tasks import Parts, Registry, Task
 
 SMALL = 256
+LARGE_AT_ONCE = 2  # problems that are looked at in parts; others wait
 MAX_VIOLATIONS = 20  # an answer that is wrong everywhere is described well enough by these
 
 log = structlog.get_logger("agent_reasoning.reason")
@@ -58,6 +62,7 @@ class ReasoningService:
         self.draining = False
         self.running = 0
         """Requests that are being answered."""
+        self._large = ThreadPoolExecutor(LARGE_AT_ONCE, thread_name_prefix="parts")
         self._outcomes: set[asyncio.Future[Outcome]] = set()
         self._abandoned = False
         self._max_steps = max_steps
@@ -81,6 +86,7 @@ class ReasoningService:
 
     def stop(self) -> None:
         self.draining = True
+        self._large.shutdown(wait=False, cancel_futures=True)
         self._engine.stop()
         self.functions.close()
 
@@ -150,8 +156,11 @@ class ReasoningService:
             prepared = await run(self.prepare, request)
             task_type = prepared.task.info.task_type
             model = self._model(prepared.task)
-            arranged = await run(self._engine.arrange, model.task, prepared.problem)
-            outcome = await self._refine(request, prepared, arranged, model, begun, tell)
+            if prepared.parts is not None:
+                outcome = await self._improve(request, prepared, prepared.parts, model, begun, tell)
+            else:
+                arranged = await run(self._engine.arrange, model.task, prepared.problem)
+                outcome = await self._refine(request, prepared, arranged, model, begun, tell)
             response: ReasonResponse = await run(self._respond, request, prepared, model, outcome, request_id, begun)
         except ReasoningError as error:
             self.metrics.failed(task_type, error.code)
@@ -202,13 +211,46 @@ class ReasoningService:
             asked, kind = request.task_type, task.info
             remarks.append(f"Asked as {asked}; the context is {kind.task_type} ({kind.name}) and was solved as that.")
         instance = task.read(request.context, request.question)
-        return Prepared(task, instance, task.encode(instance), tuple(remarks))
+        parts = task.parts(instance, request.seed)
+        if parts is not None and request.source_policy == "model":
+            raise InvalidContext(
+                "This problem is too large for the model to look at whole: it improves parts of what the baseline starts with,"
+                " which `source_policy: model` forbids."
+            )
+        return Prepared(task, instance, task.encode(instance) if parts is None else None, parts, tuple(remarks))
 
     def _model(self, task: Task[Any]) -> Model:
         try:
             return self.models[task.info.name]
         except KeyError:
             raise ModelMissing(f"No model is loaded for {task.info.name}; see /models for those that are.") from None
+
+    async def _improve(
+        self,
+        request: ReasonRequest,
+        prepared: Prepared,
+        parts: Parts,
+        model: Model,
+        begun: float,
+        tell: Callable[[StreamedStep], None] | None,
+    ) -> Outcome:
+        timeout = min(request.timeout_seconds or self.timeout_seconds, self.timeout_seconds)
+        search = InParts(
+            self._engine, prepared.task, parts, prepared.verify, request.seed,
+            timeout - (time.perf_counter() - begun), model.applications_per_step,
+            None if tell is None else teller(prepared, tell),
+        )  # fmt: skip
+        outcome = asyncio.get_running_loop().run_in_executor(self._large, search.run)
+        self._outcomes.add(outcome)
+        try:
+            return await outcome
+        except asyncio.CancelledError:
+            if self._abandoned and outcome.cancelled():
+                raise NotReady("The service ended before it could answer; another replica will.") from None
+            raise
+        finally:
+            self._outcomes.discard(outcome)
+            search.gone.set()
 
     async def _refine(
         self,

@@ -25,7 +25,8 @@ class Recipe:
 
     method: str = "recursion"
     """*recursion*: answers are refined, and learnt from labels (`training.loop`); *deduction*: candidates are removed, learnt on
-    the states of own searches (`training.deduction`); *waves*: recursion with targets on the way (`training.waves`)."""
+    the states of own searches (`training.deduction`); *waves*: recursion with targets on the way (`training.waves`);
+    *refits*: an answer is held, and learnt from better ones that own searches find (`training.refits`)."""
     hidden: int = 32
     H_cycles: int = 2
     L_cycles: int = 2
@@ -113,6 +114,10 @@ class Task(Protocol[Instance]):
         """How answers are made of what a network says, for tasks whose spec `holds`."""
         return None
 
+    def parts(self, instance: Instance, seed: int) -> "Parts | None":
+        """How an instance that is too large to be looked at whole is divided; None for one that is not. It is never encoded."""
+        return None
+
     def verify(self, instance: Instance, solution: Solution) -> Verdict:
         """Exact, and independent of encode, decode, generate and every network. Any solution gets a verdict."""
         ...
@@ -149,6 +154,36 @@ class Search(Protocol):
 
     def next(self, held: Choice, logits: NDArray[np.float32], rng: np.random.Generator) -> Choice:
         """[L] what is held after a step; -1 where nothing is. `logits` [L, V] are the network's of what was held."""
+        ...
+
+
+class Parts(Protocol):
+    """A problem that is too large to be looked at whole: what it is divided into, again and again, and where the answer stands."""
+
+    @property
+    def choice(self) -> Choice:
+        """Where it stands. Valid, if the start was."""
+        ...
+
+    @property
+    def exhausted(self) -> bool:
+        """Nothing is left to try."""
+        ...
+
+    def start(self) -> Choice:
+        """By the task's baseline. Where it is not valid, nothing can be improved."""
+        ...
+
+    def next(self) -> Any | None:
+        """A part that may get better by itself, whatever becomes of those that are out; None where there is none now."""
+        ...
+
+    def problem(self, part: Any) -> tuple[Any, Search]:
+        """The part as an instance of the same task, and its search."""
+        ...
+
+    def take(self, part: Any, found: Choice | None) -> bool:
+        """A valid answer to a part that was out, or None where there is none. True where it is better than what there was."""
         ...
 
 

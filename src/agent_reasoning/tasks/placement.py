@@ -14,16 +14,16 @@ from agent_reasoning.errors import InvalidContext
 from agent_reasoning.foreign.shapes import looks_like_placement
 from agent_reasoning.problem import Problem, ProblemSpec, Verdict
 from agent_reasoning.tasks.base import Choice, Labelled, Recipe, Solution, Task, TaskInfo
-from agent_reasoning.tasks.cluster import NOWHERE, Cluster, Objective
+from agent_reasoning.tasks.cluster import NOWHERE, Cluster
+from agent_reasoning.tasks.neighbourhoods import PlacementParts
 from agent_reasoning.tasks.packing import baseline, settle
 from agent_reasoning.tasks.placement_context import PlacementContext
 from agent_reasoning.tasks.placement_input import read_cluster
 from agent_reasoning.tasks.placement_verifier import verify
 from agent_reasoning.tasks.placement_words import assigned, in_words, with_moves
 from agent_reasoning.tasks.placement_world import RESOURCES, random_cluster, random_context
-from agent_reasoning.tasks.refit import Refit
+from agent_reasoning.tasks.refit import OBJECTIVES, Refit
 
-OBJECTIVES: tuple[Objective, ...] = ("consolidate", "spread", "fewest_moves")
 SHARES = tuple(f"share of {name}" for name in RESOURCES)
 MOST = 4.0  # nodes that a share is cut off at: it does not fit anyway
 SPEC = ProblemSpec(
@@ -37,7 +37,9 @@ SPEC = ProblemSpec(
     ties=("tie", "tie of the node"),
     holds=True,
 )  # fmt: skip
-MOST_PAIRS = 2**15
+MOST_PAIRS = 2**24
+LOOKED_AT_WHOLE = 2**12
+"""Pairs of a workload and a node, at most: beyond, parts of the cluster are improved (`neighbourhoods`)."""
 ONE = 0.25  # what a workload counts in the sums, beside its shares
 
 
@@ -60,9 +62,12 @@ class Placement(Task[Cluster]):
         spec=SPEC,
         sizes=(16, 32),
         size_unit="workloads",
-        training_sizes=(4, 36),
+        training_sizes=(8, 36),
         words=("place", "node", "consolidat", "spread", "move", "drain", "schedul", "bin", "pack", "capacity", "optimi"),
-        recipe=Recipe(noise=2.5, halting={"no_improvement": 12, "head_start": 1}, repeats=8),
+        recipe=Recipe(
+            method="refits", H_cycles=1, L_cycles=3, batch_size=12, weight_decay=0.05, max_steps=24, noise=0.0,
+            halting={"no_improvement": 12, "head_start": 1}, weighs_evidence=True,
+        ),
     )  # fmt: skip
 
     Context = PlacementContext
@@ -77,7 +82,7 @@ class Placement(Task[Cluster]):
         if pairs > MOST_PAIRS:
             raise InvalidContext(
                 f"{len(cluster.workloads)} workloads on {len(cluster.nodes)} nodes are {pairs} pairs; at most {MOST_PAIRS} are "
-                "looked at together. Ask for a part of the cluster."
+                "answered. Ask for a part of the cluster."
             )
         return cluster
 
@@ -128,6 +133,10 @@ class Placement(Task[Cluster]):
 
     def search(self, instance: Cluster) -> Refit | None:
         return Refit(instance) if instance.workloads else None
+
+    def parts(self, instance: Cluster, seed: int) -> PlacementParts | None:
+        whole = len(instance.workloads) * len(instance.nodes) <= LOOKED_AT_WHOLE
+        return None if whole else PlacementParts(instance, seed)
 
     def decode(self, instance: Cluster, choice: Choice) -> Solution:
         return assigned(instance, settle(instance, choice.tolist()) if instance.workloads else [])

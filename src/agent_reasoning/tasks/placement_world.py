@@ -37,7 +37,7 @@ def random_cluster(rng: np.random.Generator, workloads: int, objective: Objectiv
     easy: Drawn | None = None
     while True:
         for _ in range(TRIES):
-            drawn = _draw(rng, workloads, objective)
+            drawn = drawn_cluster(rng, workloads, objective)
             if drawn is None:
                 continue
             cluster, planted = drawn
@@ -91,8 +91,10 @@ def _better(cluster: Cluster, *found: list[int] | None) -> list[int] | None:
     return min((one for one in found if one is not None), key=lambda one: cost(cluster, one), default=None)
 
 
-def _draw(rng: np.random.Generator, count: int, objective: Objective) -> tuple[Cluster, list[int] | None] | None:
-    """A cluster, and an assignment that is valid but for moves (None there)."""
+def drawn_cluster(
+    rng: np.random.Generator, count: int, objective: Objective
+) -> tuple[Cluster, list[int] | None] | None:
+    """A cluster of so many workloads, and an assignment that is valid but for moves (None there)."""
     nodes = node_count(count)
     kinds = rng.choice(len(TYPES), 1 if rng.random() < 0.6 else int(rng.integers(2, 4)), replace=False)
     capacity = np.array([TYPES[kind] for kind in np.sort(rng.choice(kinds, nodes))])

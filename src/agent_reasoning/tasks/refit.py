@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent_reasoning.problem import Bools, Ints
-from agent_reasoning.tasks.cluster import NOWHERE, Cluster
+from agent_reasoning.tasks.cluster import NOWHERE, Cluster, Objective
 
 Reals = NDArray[np.float64]
 
 DRAWS = 32  # of one opinion of the network
-OBJECTIVES = ("consolidate", "spread", "fewest_moves")
+OBJECTIVES: tuple[Objective, ...] = ("consolidate", "spread", "fewest_moves")
 CONSOLIDATE, SPREAD, FEWEST_MOVES = range(3)
 UNPLACED = 1000.0  # what a workload that is nowhere adds to the objective: more than any answer costs
 TEMPERATURES = np.array([0.3, 0.6, 1.0, 1.7])  # of the noise on the logits: each for a quarter of the draws
@@ -153,14 +153,16 @@ class Crowd:
         nothing_yet = (kind == SPREAD) & (at == NOWHERE).all(1)
         level = np.where(nothing_yet, rng.choice(FIRST_LEVELS, count), level)
         found = self.place(clusters, wishes, order, closed, level, SLACK[kind])
-        return found.reshape(len(of), draws, self.cells)
+        drawn: Ints = found.reshape(len(of), draws, self.cells)
+        return drawn
 
     def _to_close(self, rng: np.random.Generator, of: Ints, at: Ints, logits: Reals) -> Ints:
         """[N] a node in use for each draw, rather one where the network wishes little."""
         weights = np.exp(logits - logits.max(2, keepdims=True))
         wished = np.einsum("nlv,nl->nv", weights / weights.sum(2, keepdims=True), self.size[of] * self.width)
         used = (at[:, :, None] == np.arange(self.width)).any(1)
-        return np.where(used, rng.gumbel(size=wished.shape) - CLOSING * wished, -np.inf).argmax(1)
+        closed: Ints = np.where(used, rng.gumbel(size=wished.shape) - CLOSING * wished, -np.inf).argmax(1)
+        return closed
 
     def choose(
         self, rng: np.random.Generator, of: Ints, held: Ints, objective: Reals, drawn: Ints
@@ -180,16 +182,17 @@ class Crowd:
 class Refit:
     """A cluster's search, as the engine drives it; see `tasks.base.Search`."""
 
-    def __init__(self, cluster: Cluster, draws: int = DRAWS) -> None:
-        self._crowd, self._draws = Crowd([cluster]), draws
+    def __init__(self, cluster: Cluster, draws: int = DRAWS, start: Ints | None = None) -> None:
+        self._crowd, self._draws, self._start = Crowd([cluster]), draws, start
 
     def first(self) -> Ints:
-        return self._crowd.first(ONE)[0]
+        return self._crowd.first(ONE)[0] if self._start is None else self._start
 
     def next(self, held: Ints, logits: NDArray[np.float32], rng: np.random.Generator) -> Ints:
         objective, _ = self._crowd.costs(ONE, held[None])
         drawn = self._crowd.draw(rng, ONE, held[None], objective, logits[None].astype(float), self._draws)
-        return self._crowd.choose(rng, ONE, held[None], objective, drawn)[0][0]
+        taken: Ints = self._crowd.choose(rng, ONE, held[None], objective, drawn)[0][0]
+        return taken
 
 
 ONE = np.zeros(1, np.int64)
