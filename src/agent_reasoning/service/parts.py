@@ -39,10 +39,11 @@ class InParts:
     applications: int = 0
     _records: list[StepRecord] = field(default_factory=list)
 
-    def run(self) -> Outcome:
-        """In a thread of its own. Raises DeadlineExceeded where the time did not suffice for a start."""
+    def run(self, for_the_answer: float = FOR_THE_ANSWER) -> Outcome:
+        """In a thread of its own; `for_the_answer`: the share of the time that is left to whoever writes it. Raises
+        DeadlineExceeded where the time did not suffice for a start."""
         begun = time.monotonic()
-        end = begun + self.seconds * (1 - FOR_THE_ANSWER)
+        end = begun + self.seconds * (1 - for_the_answer)
         start = self.parts.start()
         if time.monotonic() > begun + self.seconds:
             raise DeadlineExceeded("The deadline passed before all was placed for a first time.")

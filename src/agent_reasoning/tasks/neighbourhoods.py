@@ -47,6 +47,11 @@ class PlacementParts:
     def exhausted(self) -> bool:
         return self._begun.exhausted
 
+    @property
+    def looked_at(self) -> int:
+        """How many parts have come back."""
+        return self._begun.looked_at
+
     def next(self) -> "Part | None":
         return self._begun.next()
 
@@ -91,6 +96,7 @@ class Neighbourhoods:
         self._per_capacity = np.where(self._capacity > 0, 1 / np.maximum(self._capacity, 1e-9), 0.0)
         self._busy: Bools = np.zeros(len(cluster.nodes), bool)
         self._fruitless = 0  # neighbourhoods since the last gain
+        self.looked_at = 0  # those that have come back
 
     @property
     def exhausted(self) -> bool:
@@ -115,6 +121,7 @@ class Neighbourhoods:
         """What a neighbourhood has come to, a valid placement of it; None where nothing was found. True where the objective of
         the neighbourhood became less."""
         self._busy[list(part.nodes)] = False
+        self.looked_at += 1
         better = found is not None and _reached(part.cluster, found) < _reached(part.cluster, part.at)
         if found is not None and (better or self._evens_out(part, found)):
             for workload, place in zip(part.workloads, found.tolist(), strict=True):
