@@ -17,6 +17,7 @@ from agent_reasoning.tasks import Labelled, Solution, Task, is_best, to_reach, v
 
 SAMPLES = (1, 8, 16)
 SERVED = 8  # with so many a model is shown as it is served, too
+Found = Mapping[str, Sequence[tuple[Verdict, float]]]  # who -> a verdict and seconds for each instance
 NOBODY: Mapping[str, Model] = {}
 
 
@@ -29,7 +30,7 @@ class Compared:
     who: str
     verified: float
     best: float
-    """Verified, and with an objective as good as the best that is known."""
+    """Verified, and with an objective as good as the best that is known: to the labels, or to any who were compared."""
     proven: float
     """And proven to be the best by the verifier's bound."""
     mean_milliseconds: float
@@ -54,18 +55,20 @@ def compare(
     with ExitStack() as stack:
         engines = {who: stack.enter_context(_serving(each)) for who, each in models.items()}
         for name, items in sets.items():
-            known = [to_reach(task, item) for item in items]
+            found_by: dict[str, list[tuple[Verdict, float]]] = {}
             for who, count in ((who, count) for who in models for count in samples):
                 found = [_refined(engines[who], task, models[who], item, count) for item in items]
                 with_samples = f"{count} sample{'s'[: count > 1]}"
-                lines.append(_line(name, f"{who}, {with_samples}", found, known))
+                found_by[f"{who}, {with_samples}"] = found
                 observe(f"{name}, {who}, {with_samples}", len(items))
                 if models[who] is model and count == SERVED and task.baseline(items[0].instance) is not None:
                     simple = [timed(task, task.baseline, item) for item in items]
                     served = [_better(one, other) for one, other in zip(found, simple, strict=True)]
-                    lines.append(_line(name, f"as served, {with_samples}", served, known))
+                    found_by[f"as served, {with_samples}"] = served
             for who, rival in RIVALS.get(task.info.name, {}).items():
-                lines.append(_line(name, who, [timed(task, rival, item) for item in items], known))
+                found_by[who] = [timed(task, rival, item) for item in items]
+            known = best_known([to_reach(task, item) for item in items], found_by)
+            lines += [_line(name, who, found, known) for who, found in found_by.items()]
     return lines
 
 
@@ -114,7 +117,18 @@ def _better(one: tuple[Verdict, float], other: tuple[Verdict, float]) -> tuple[V
     return (other if costs[1] < costs[0] else one)[0], one[1] + other[1]
 
 
-def _line(name: str, who: str, found: list[tuple[Verdict, float]], known: list[float | None]) -> Compared:
+def best_known(labels: Sequence[float | None], found_by: Found) -> list[float | None]:
+    """For each instance the least that a label, or anybody, has come to: labels need not be the best."""
+    known = list(labels)
+    for found in found_by.values():
+        for number, (verdict, _) in enumerate(found):
+            before = known[number]
+            if verdict.valid and verdict.objective is not None and before is not None:
+                known[number] = min(before, verdict.objective)
+    return known
+
+
+def _line(name: str, who: str, found: Sequence[tuple[Verdict, float]], known: list[float | None]) -> Compared:
     verdicts, count = [verdict for verdict, _ in found], len(found)
     return Compared(
         name, count, who,

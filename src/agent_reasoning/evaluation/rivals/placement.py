@@ -50,4 +50,5 @@ RIVALS: Mapping[str, Callable[[Cluster], Solution]] = {
     "baseline: the best of the heuristics for the objective": partial(by, baseline),
     "128 randomised first-fits and best-fits": partial(by, randomised),
     "CP-SAT, 1 s": partial(by, lambda cluster: best_assignment(cluster, 1.0, baseline(cluster))[0]),
+    "CP-SAT, 10 s": partial(by, lambda cluster: best_assignment(cluster, 10.0, baseline(cluster))[0]),
 }
