@@ -28,6 +28,7 @@ DISORDERS = np.array(
 )  # standard deviations of the noise on the logarithm of sizes, which order the workloads
 CLOSES = 0.8  # of the draws of `consolidate`, those that leave a node empty which is in use
 CLOSING = 4.0  # how much rather one on which the network wishes little
+RETURNS = 0.6  # of the draws of `fewest_moves`, those in which one that has moved stays where it was
 LOWERS = 0.7  # of the draws of `spread`, those that may come to a percent less and no more; the others to as much
 FIRST_LEVELS = np.array([0.8, 0.85, 0.9, 0.95, 1.0])  # of the capacities, while `spread` holds nothing
 SLACK = np.array([-1.0, 0.5, -0.3])  # by objective, what room left over counts where a wish cannot be had
@@ -147,6 +148,9 @@ class Crowd:
         closing = np.flatnonzero((kind == CONSOLIDATE) & complete & (rng.random(count) < CLOSES))
         if len(closing):
             closed[closing, self._to_close(rng, clusters[closing], at[closing], said[closing])] = True
+        returning = np.flatnonzero((kind == FEWEST_MOVES) & complete & (rng.random(count) < RETURNS))
+        if len(returning):
+            self._send_home(rng, clusters[returning], at[returning], returning, wishes, order)
         level = np.ones(count)
         lower = (reached - (rng.random(count) < LOWERS)) / 100
         level = np.where((kind == SPREAD) & complete, np.minimum(1.0, lower), level)
@@ -155,6 +159,16 @@ class Crowd:
         found = self.place(clusters, wishes, order, closed, level, SLACK[kind])
         drawn: Ints = found.reshape(len(of), draws, self.cells)
         return drawn
+
+    def _send_home(self, rng: np.random.Generator, of: Ints, at: Ints, rows: Ints, wishes: Reals, order: Reals) -> None:
+        """In these rows, one that has moved and may stay comes first, and wishes for nothing but to stay."""
+        home = self.current[of]
+        stays = self.allowed[of[:, None], np.arange(self.cells), home] & (home != NOWHERE) & (at != home)
+        chosen = np.where(stays, rng.random(stays.shape), -1.0).argmax(1)
+        some = stays.any(1)
+        rows, chosen = rows[some], chosen[some]
+        wishes[rows, chosen, home[some, chosen]] = -NEVER
+        order[rows, chosen] = np.inf
 
     def _to_close(self, rng: np.random.Generator, of: Ints, at: Ints, logits: Reals) -> Ints:
         """[N] a node in use for each draw, rather one where the network wishes little."""
