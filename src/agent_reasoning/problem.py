@@ -15,6 +15,8 @@ Bools = NDArray[np.bool_]
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
+TOKENS = 8  # those that a problem's summary counts
+
 
 @dataclass(frozen=True, slots=True)
 class RelationSpec:
@@ -118,11 +120,15 @@ class Problem:
     @cached_property
     def summary(self) -> NDArray[np.float64]:
         """What the problem is like, in a few numbers, whatever its size: L and V as logarithms; the share of candidates that
-        cells may take, its mean and deviation over cells; and mean, deviation, least and most of each cell feature."""
+        cells may take, its mean and deviation over cells; mean, deviation, least and most of each cell feature; and of the
+        first TOKENS tokens the share of cells that have each."""
         allowed = self.candidates.mean(1)
         features = self.cell_features if self.cell_features.size else np.zeros((1, 0))
         of_features = features.mean(0), features.std(0), features.min(0), features.max(0)
-        return np.concatenate([np.log(self.size), [allowed.mean(), allowed.std()], *of_features], dtype=np.float64)
+        shares = np.bincount(np.minimum(self.tokens, TOKENS), minlength=TOKENS + 1)[:TOKENS] / len(self.tokens)
+        return np.concatenate(
+            [np.log(self.size), [allowed.mean(), allowed.std()], *of_features, shares], dtype=np.float64
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ class Weighing:
     """The probability that an answer above the bound is the best: a layer of tanh over the signs of the evidence."""
 
     names: tuple[str, ...]
-    """The signs' (`evidence.names`), I of them."""
+    """The signs' (`evidence.names`), the first I of them: signs that came later are not looked at."""
     lowest: tuple[float, ...]  # I; what is beyond the range it was fitted on counts as its end
     highest: tuple[float, ...]  # I
     hidden: tuple[tuple[float, ...], ...]  # for each of H units I weights of signs, scaled to -1..1, and a constant
@@ -63,7 +63,7 @@ class Weighing:
 
     def __call__(self, signs: NDArray[np.float64]) -> float:
         lowest, highest, hidden, output = self._arrays
-        units = np.tanh(hidden[:, :-1] @ scaled(signs, lowest, highest) + hidden[:, -1])
+        units = np.tanh(hidden[:, :-1] @ scaled(signs[: len(self.names)], lowest, highest) + hidden[:, -1])
         return self.probability(float(output[:-1] @ units + output[-1]))
 
     @classmethod

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from agent_reasoning.problem import Problem, ProblemSpec, Verdict
+from agent_reasoning.problem import TOKENS, Problem, ProblemSpec, Verdict
 
 SURE = 15.0  # beyond it a logit says nothing more
 OF_THE_SEARCH = (
@@ -65,4 +65,5 @@ class Evidence:
 def names(spec: ProblemSpec) -> tuple[str, ...]:
     """Of the signs, in order."""
     features = (f"{feature}, {which}" for which in OF_EACH_FEATURE for feature in spec.cell_features)
-    return (*OF_THE_SEARCH, *OF_THE_PROBLEM, *features)
+    tokens = (f"share of token {number}" for number in range(TOKENS))
+    return (*OF_THE_SEARCH, *OF_THE_PROBLEM, *features, *tokens)

@@ -16,6 +16,7 @@ from agent_reasoning.engine.deduction import Lane
 from agent_reasoning.engine.pool import Choice
 
 NOTHING = -1  # what a cell holds that has no answer yet
+INCOMPLETE = -30.0  # logit
 DRAWS = 2  # keeps these draws apart from a trajectory's others (`engine.noise`)
 
 
@@ -52,6 +53,11 @@ class Holding:
         """What it is to hold after this step; in any thread. `step` counts from 1."""
         rng = np.random.default_rng([self.seed, sample, step, DRAWS])
         return self.search.next(self.of(sample), logits, rng)
+
+
+def belief(held: Choice, logit: float) -> float:
+    """That of the network, but for an answer that is not complete: the search knows that it is none."""
+    return INCOMPLETE if (held == NOTHING).any() else logit
 
 
 def answered(held: Choice, logits: NDArray[np.float32]) -> Choice:

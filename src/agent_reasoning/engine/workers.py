@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from time import monotonic
 
 from agent_reasoning.engine.deduction import Opinion
-from agent_reasoning.engine.holding import answered
+from agent_reasoning.engine.holding import answered, belief
 from agent_reasoning.engine.job import Job, Judged, Trajectory
 from agent_reasoning.engine.pool import Pool, Refined, Ticket
 
@@ -116,6 +116,8 @@ def judge(rows: Sequence[InFlight], refined: Refined, seconds: float) -> Judgeme
             continue
         row.job.verdicts[key] = verdict
         logit, opinion = float(refined.q_halt_logits[place]), None
+        if held is not None:
+            logit = belief(held, logit)
         if row.job.deduction is not None and said is not None:
             opinion = Opinion(said, logit)
             logit = opinion.belief

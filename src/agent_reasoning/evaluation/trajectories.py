@@ -12,7 +12,7 @@ import numpy as np
 from agent_reasoning.engine.deduction import Deduction, Opinion
 from agent_reasoning.engine.evidence import Evidence
 from agent_reasoning.engine.halting import Halting
-from agent_reasoning.engine.holding import Holding, answered
+from agent_reasoning.engine.holding import Holding, answered, belief
 from agent_reasoning.engine.job import StepRecord, is_hopeless
 from agent_reasoning.engine.model import Model
 from agent_reasoning.problem import Verdict
@@ -123,6 +123,8 @@ def _run_batch(
                 choice = answered(held.held[Alone.sample], said)
             verdict = verdict_on(task, item.instance, choice)
             logit = float(refined.q_halt_logits[place])
+            if held is not None:
+                logit = belief(held.held[Alone.sample], logit)
             if trees and said is not None:
                 opinion = Opinion(said, logit)
                 logit = opinion.belief
