@@ -53,7 +53,8 @@ def load_model(directory: Path, device: str) -> StructuredModel:
     bundle = load_bundle(directory, device)
     try:
         confidence = Confidence.from_dict(bundle.config.calibration)
-        if confidence.above is not None and confidence.above.names != names(bundle.config.network.spec):
+        seen, weighed = names(bundle.config.network.spec), confidence.above and confidence.above.names
+        if weighed and weighed != seen[: len(weighed)]:  # signs that this engine sees beside them came later
             raise ValueError("it weighs other signs than this engine sees")
     except (KeyError, TypeError, ValueError) as error:
         raise BundleError(f"The calibration in {directory} cannot be used: {error}.") from None
