@@ -167,7 +167,7 @@ def show(lines):
         cells = [f"{line['in_use'][name]:.1f} ({line['neighbourhoods'][name]:.0f})" for name in line["in_use"]]
         table.add_row(
             str(line["nodes"]), str(line["pods"]), f"{line['seconds']:g}", str(line["best_fit_decreasing"]), *cells,
-            f"{line['bound']:g}",
+            f"{line['at_least']:g}",
         )  # fmt: skip
     Console().print(table)
 

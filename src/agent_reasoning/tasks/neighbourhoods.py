@@ -16,7 +16,7 @@ from agent_reasoning.tasks.wide_packing import as_it_is, packed
 NODES, PAIRS = 8, 512  # of a neighbourhood, at most: about what the model is trained on
 TRIES = 16  # at a neighbourhood in which something can get better
 EMPTY_FIRST = 4.0  # how much rather emptier nodes are looked at, where the fewest nodes count
-PATIENCE = 12.0  # times that each node is looked at without a gain before the search ends
+PATIENCE = 40.0  # times that each node is looked at without a gain before the search ends
 
 
 class PlacementParts:
