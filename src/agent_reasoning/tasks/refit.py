@@ -28,6 +28,7 @@ DISORDERS = np.array(
 )  # standard deviations of the noise on the logarithm of sizes, which order the workloads
 CLOSES = 0.8  # of the draws of `consolidate`, those that leave a node empty which is in use
 CLOSING = 4.0  # how much rather one on which the network wishes little
+FIRST = 0.5  # of the draws, those in which who has found no room so far comes before all others
 RETURNS = 0.6  # of the draws of `fewest_moves`, those in which one that has moved stays where it was
 LOWERS = 0.7  # of the draws of `spread`, those that may come to a percent less and no more; the others to as much
 FIRST_LEVELS = np.array([0.8, 0.85, 0.9, 0.95, 1.0])  # of the capacities, while `spread` holds nothing
@@ -144,6 +145,8 @@ class Crowd:
         disorder = rng.choice(DISORDERS, (count, 1))
         order = np.log(self.size[clusters] + 1e-3) + disorder * rng.normal(size=(count, self.cells))
         kind, complete = self.objective[clusters], (at != NOWHERE).all(1)
+        some = (at != NOWHERE).any(1, keepdims=True) & (rng.random((count, 1)) < FIRST)
+        order = np.where(some & (at == NOWHERE), np.inf, order)
         closed = np.zeros((count, self.width), bool)
         closing = np.flatnonzero((kind == CONSOLIDATE) & complete & (rng.random(count) < CLOSES))
         if len(closing):
