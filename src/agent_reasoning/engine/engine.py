@@ -80,7 +80,7 @@ class Engine:
         self._clock = clock
         self._entry = threading.Lock()
         self._waiting = 0  # jobs without a slot
-        self._unanswered = 0  # jobs, with a slot or without
+        self._unanswered = 0  # jobs, with a slot or without, that are no parts
         self._turns = Turns()
         self._admitting = False
         self._busy_since: float | None = None  # the last tick or verdict while there is work
@@ -120,8 +120,10 @@ class Engine:
         timeout_seconds: float,
         listener: Listener | None = None,
         search: Search | None = None,
+        is_part: bool = False,
     ) -> Pending:
-        """Queue a problem, in any thread; `search`: the task's, where its models are told what is held.
+        """Queue a problem, in any thread; `search`: the task's, where its models are told what is held; `is_part`: of a request
+        that has others here, too, so that it takes no room from requests.
 
         Raises Overloaded at once when too many wait, NotReady when the engine has stopped. The future
         raises DeadlineExceeded if the deadline passes before the first step. Cancelling it frees the job's slots before
@@ -135,9 +137,10 @@ class Engine:
                 raise NotReady("The engine is not running.")
             self.check_room()
             self._waiting += 1
-            self._unanswered += 1
+            self._unanswered += not is_part
             self._inbox.put(Arrived(job))
-        job.future.add_done_callback(self._answered)  # before any other callback: who hears of it may send the next
+        if not is_part:
+            job.future.add_done_callback(self._answered)  # before any other callback: who hears of it may send the next
         job.future.add_done_callback(lambda future: self._inbox.put(Gone(job)) if future.cancelled() else None)
         return job.future
 
