@@ -186,6 +186,7 @@ class Deducing:
     applications_per_step: int = 1
     halting: Halting = field(default_factory=lambda: Halting(head_start=1))
     ahead: int = 0
+    holds: bool = False
 
     @property
     def deduction(self):

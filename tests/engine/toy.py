@@ -43,6 +43,7 @@ class Counting:
     halting: Halting = field(default_factory=Halting)
     ahead: int = 0
     deduction: None = None
+    holds: bool = False
     capacity: int = 64
     rows_at_once: int = 4
     before: Callable = lambda slots: None

@@ -16,7 +16,7 @@ from agent_reasoning.networks.structured import StructuredConfig, StructuredNetw
 from agent_reasoning.problem import Problem, ProblemSpec, Verdict
 from agent_reasoning.schemas import ReasonRequest
 from agent_reasoning.service.reason import ReasoningService
-from agent_reasoning.tasks import Registry, TaskInfo
+from agent_reasoning.tasks import Registry, Task, TaskInfo
 
 
 class Ask(BaseModel):
@@ -24,7 +24,7 @@ class Ask(BaseModel):
 
 
 @dataclass
-class Cheapest:
+class Cheapest(Task[tuple[int, ...]]):
     """Pick the smallest number: one cell, a candidate for each. `heuristic` is what its baseline picks."""
 
     heuristic: int | None = None
@@ -48,9 +48,6 @@ class Cheapest:
 
     def read(self, context, question=""):
         return tuple(context["cheapest_of"])
-
-    def complete(self, instance, solution):
-        return solution
 
     def encode(self, instance):
         prices = np.array(instance, np.float32).reshape(1, -1, 1)

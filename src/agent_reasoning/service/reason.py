@@ -151,13 +151,13 @@ class ReasoningService:
                 self.check_open()
             if (call := self._computation(request)) is not None:
                 return await self._compute(request, call, request_id, begun)
-            # To read, encode, arrange and put into words much takes milliseconds, which other requests would feel.
+            # To read, encode, arrange and describe much takes milliseconds, which other requests would feel.
             run = at_once if is_small(request.context) else asyncio.to_thread
             prepared = await run(self.prepare, request)
             task_type = prepared.task.info.task_type
             model = self._model(prepared.task)
             if prepared.parts is not None:
-                outcome = await self._improve(request, prepared, prepared.parts, model, begun, tell)
+                outcome = await self._improve(request, prepared, prepared.parts, begun, tell)
             else:
                 arranged = await run(self._engine.arrange, model.task, prepared.problem)
                 outcome = await self._refine(request, prepared, arranged, model, begun, tell)
@@ -230,19 +230,28 @@ class ReasoningService:
         request: ReasonRequest,
         prepared: Prepared,
         parts: Parts,
-        model: Model,
         begun: float,
         tell: Callable[[StreamedStep], None] | None,
     ) -> Outcome:
         timeout = min(request.timeout_seconds or self.timeout_seconds, self.timeout_seconds)
+        remaining = timeout - (time.perf_counter() - begun)
         search = InParts(
-            self._engine, prepared.task, parts, prepared.verify, request.seed,
-            timeout - (time.perf_counter() - begun), model.applications_per_step,
-            None if tell is None else teller(prepared, tell),
+            self._engine, prepared.task, parts, prepared.verify, request.seed, time.monotonic() + remaining,
+            None if tell is None else teller(prepared, tell, here=True),
         )  # fmt: skip
-        outcome = asyncio.get_running_loop().run_in_executor(self._large, search.run)
-        self._outcomes.add(outcome)
         try:
+            outcome = asyncio.get_running_loop().run_in_executor(self._large, search.run)
+        except RuntimeError:  # its threads have been shut down
+            raise NotReady("The service has stopped; another replica will answer.") from None
+        self._outcomes.add(outcome)
+        if self._abandoned:  # while this request was being read
+            outcome.cancel()
+        try:
+            done, _ = await asyncio.wait({outcome}, timeout=max(0.0, remaining))
+            if not done and not search.begun.is_set():
+                raise DeadlineExceeded("The deadline passed while other problems as large as this were being answered.")
+            if outcome.cancelled():
+                raise NotReady("The service ended before it could answer; another replica will.")
             return await outcome
         except asyncio.CancelledError:
             if self._abandoned and outcome.cancelled():
@@ -251,6 +260,7 @@ class ReasoningService:
         finally:
             self._outcomes.discard(outcome)
             search.gone.set()
+            outcome.cancel()  # where it still waits for a thread
 
     async def _refine(
         self,
@@ -338,17 +348,21 @@ def is_small(context: Any) -> bool:
     return left >= 0
 
 
-def teller(prepared: Prepared, tell: Callable[[StreamedStep], None]) -> Listener:
-    """From the engine's thread to the event loop, where the words are made."""
+def teller(prepared: Prepared, tell: Callable[[StreamedStep], None], *, here: bool = False) -> Listener:
+    """From the engine's thread to the event loop, where the words are made; `here`: made before, in the thread that tells it,
+    which holds up nobody."""
     loop = asyncio.get_running_loop()
     before: dict[int, StepRecord] = {}
 
-    def render(sample: int, number: int, record: StepRecord) -> None:
+    def render(sample: int, number: int, record: StepRecord) -> StreamedStep:
         fields = step_fields(prepared, number, record, before.get(sample))
         before[sample] = record
-        tell(StreamedStep(**fields, sample=sample, solution=prepared.task.decode(prepared.instance, record.choice)))
+        return StreamedStep(**fields, sample=sample, solution=prepared.task.decode(prepared.instance, record.choice))
 
     def listen(sample: int, number: int, record: StepRecord) -> None:
-        loop.call_soon_threadsafe(render, sample, number, record)
+        if here:
+            loop.call_soon_threadsafe(tell, render(sample, number, record))
+        else:
+            loop.call_soon_threadsafe(lambda: tell(render(sample, number, record)))
 
     return listen

@@ -97,11 +97,14 @@ class Neighbourhoods:
         self._busy: Bools = np.zeros(len(cluster.nodes), bool)
         self._fruitless = 0  # neighbourhoods since the last gain
         self.looked_at = 0  # those that have come back
+        self._is_best = _reached(cluster, self.at) <= cluster.bound
 
     @property
     def exhausted(self) -> bool:
-        """Each node has been looked at for some times, and nothing was gained."""
-        return self._fruitless * NODES > PATIENCE * max(NODES, int((self._load.max(1, initial=0) > 0).sum()))
+        """Nothing can be better; or each node has been looked at for some times, and nothing was gained."""
+        return self._is_best or self._fruitless * NODES > PATIENCE * max(
+            NODES, int((self._load.max(1, initial=0) > 0).sum())
+        )
 
     def next(self) -> Part | None:
         """A neighbourhood in which, for all that its bound says, something can get better; None where none was found among those
@@ -109,6 +112,7 @@ class Neighbourhoods:
         for _ in range(TRIES):
             nodes = self._draw()
             if len(nodes) < 2:
+                self._fruitless += not self._busy.any()  # nobody is waited for who could change that
                 return None
             part = self._part(nodes)
             if part.cluster.workloads and _reached(part.cluster, part.at) > part.cluster.bound:
@@ -132,6 +136,7 @@ class Neighbourhoods:
                 self._load[node] += self._demand[workload]
                 self.at[workload] = node
         self._fruitless = 0 if better else self._fruitless + 1
+        self._is_best = self._is_best or (better and _reached(self._cluster, self.at) <= self._cluster.bound)
         return better
 
     def _full(self) -> NDArray[np.float64]:

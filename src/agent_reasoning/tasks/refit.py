@@ -23,9 +23,7 @@ OBJECTIVES: tuple[Objective, ...] = ("consolidate", "spread", "fewest_moves")
 CONSOLIDATE, SPREAD, FEWEST_MOVES = range(3)
 UNPLACED = 1000.0  # what a workload that is nowhere adds to the objective: more than any answer costs
 TEMPERATURES = np.array([0.3, 0.6, 1.0, 1.7])  # of the noise on the logits: each for a quarter of the draws
-DISORDERS = np.array(
-    [0.1, 0.4, 0.8]
-)  # standard deviations of the noise on the logarithm of sizes, which order the workloads
+DISORDERS = np.array([0.1, 0.4, 0.8])  # standard deviations of the noise on the logarithm of sizes, by which they come
 CLOSES = 0.8  # of the draws of `consolidate`, those that leave a node empty which is in use
 CLOSING = 4.0  # how much rather one on which the network wishes little
 FIRST = 0.5  # of the draws, those in which who has found no room so far comes before all others

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent_reasoning.problem import Bools, Ints
-from agent_reasoning.tasks.cluster import NOWHERE, Cluster
+from agent_reasoning.tasks.cluster import NOWHERE, Cluster, Objective
 
 Reals = NDArray[np.float64]
 
@@ -54,12 +54,19 @@ class WideFilling:
 
 def packed(cluster: Cluster) -> list[int]:
     """[L] as the heuristic for the objective places them, the largest first, who may stay before the others where moves count;
-    NOWHERE for who finds no room."""
+    by best fit where that finds room for more. NOWHERE for who finds none."""
+    found = _packed(cluster, cluster.objective)
+    if NOWHERE in found and cluster.objective != "consolidate":
+        found = min(found, _packed(cluster, "consolidate"), key=lambda at: at.count(NOWHERE))
+    return found
+
+
+def _packed(cluster: Cluster, objective: Objective) -> list[int]:
     filling = WideFilling(cluster)
     order: Sequence[int] = cluster.largest_first
-    if cluster.objective == "fewest_moves":
+    if objective == "fewest_moves":
         order = [workload for workload in order if not _stayed(filling, workload)]
-    merit = filling.least_used if cluster.objective == "spread" else filling.best_fit
+    merit = filling.least_used if objective == "spread" else filling.best_fit
     for workload in order:
         fits = filling.room(workload)
         if fits.any():

@@ -71,9 +71,8 @@ class Refits:
     def __init__(self, config: TrainConfig, state: TrainState, task: Task[Cluster], draw: Draw) -> None:
         self._config, self._state, self._task, self._draw = config, state, task, draw
         self._learner = Learner(config, state)
-        self._sums = np.zeros(
-            4
-        )  # steps, their losses, clusters, those whose lanes all came to the best that one of them found
+        # steps, their losses, clusters, those whose lanes all came to the best that one of them found
+        self._sums = np.zeros(4)
         self.size = 0
 
     def advance(self, done: float) -> None:
