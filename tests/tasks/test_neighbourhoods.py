@@ -83,7 +83,7 @@ def test_parts_come_back_in_any_order_and_the_whole_stays_valid_and_gets_no_wors
 @settings(max_examples=25)
 @given(problem=large())
 def test_a_part_is_a_small_cluster_in_which_everything_runs_where_it_is_now(problem):
-    cluster, parts = problem
+    _, parts = problem
     part = parts.next()
     assume(part is not None)
 
