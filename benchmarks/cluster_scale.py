@@ -96,9 +96,8 @@ def by_model(model, task, cluster, parts, seed, seconds):
     engine = Engine([model])
     engine.start()
     try:
-        search = InParts(
-            engine, task, parts, partial(verdict_on, task, cluster), seed, seconds, model.applications_per_step
-        )
+        verify = partial(verdict_on, task, cluster)
+        search = InParts(engine, task, parts, verify, seed, time.monotonic() + seconds)
         verdict = search.run(for_the_answer=0.0).answer.verdict
     finally:
         engine.stop()

@@ -189,6 +189,22 @@ def test_a_search_that_raises_fails_its_own_job_alone(serve, alone):
     assert engine.ailment() is None
 
 
+@pytest.mark.parametrize("broken", ["first", "next"])
+def test_a_search_that_says_nonsense_fails_its_own_job_alone(serve, alone, broken):
+    """It raises at the start; or holds a node that there is not, which the network cannot be told."""
+    engine, each = serve(), clusters()
+    search = Recording(TASK.search(each[0]))
+    setattr(search, broken, None if broken == "first" else lambda *_: np.full(len(each[0].workloads), 10_000))
+
+    bad = send(engine, each[0], search)
+    good = [send(engine, cluster) for cluster in each]
+
+    with pytest.raises(EngineFailed):
+        bad.result(60)
+    assert [told(future.result(60)) for future in good] == alone
+    assert engine.ailment() is None
+
+
 def test_a_model_that_is_not_told_what_is_held_gets_no_search(serve):
     spec, cluster = replace(TASK.info.spec, holds=False), clusters()[0]
     search = Recording(TASK.search(cluster))

@@ -263,10 +263,9 @@ class Engine:
                 job.begun = self._clock()
                 try:
                     slots.enter(job)
-                except Exception as error:
-                    self._recover([job], error)
-                else:
                     self._go_on(job)
+                except Exception as error:  # of the device, or of a search that says what is held first
+                    self._recover([job], error)
         finally:
             self._admitting = False
 
