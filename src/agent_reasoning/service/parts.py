@@ -108,7 +108,7 @@ class InParts:
             try:
                 return self.engine.submit(
                     arranged, verify, max_steps=STEPS, samples=1, seed=(self.seed << 20) + self._sent,
-                    timeout_seconds=PATIENCE_SECONDS, search=search,
+                    timeout_seconds=PATIENCE_SECONDS, search=search, is_part=True,
                 )  # fmt: skip
             except Overloaded:  # the same part again: to draw another would make the answer depend on who else asks
                 if self.gone.wait(RETRY_SECONDS):
