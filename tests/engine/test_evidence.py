@@ -26,7 +26,8 @@ def sign(evidence, number):
 def test_a_problem_is_summed_up_in_numbers_that_do_not_depend_on_the_order_of_its_cells():
     turned = Problem(PROBLEM.candidates[::-1], PROBLEM.tokens, PROBLEM.cell_features[::-1])
 
-    expected = [np.log(2), np.log(2), 0.75, 0.25, 2.0, 4.0, 1.0, 0.0, 1.0, 4.0, 3.0, 4.0]
+    of_tokens = np.bincount(PROBLEM.tokens, minlength=8) / 2
+    expected = [np.log(2), np.log(2), 0.75, 0.25, 2.0, 4.0, 1.0, 0.0, 1.0, 4.0, 3.0, 4.0, *of_tokens]
     assert PROBLEM.summary == pytest.approx(expected)
     assert turned.summary == pytest.approx(PROBLEM.summary)
 
