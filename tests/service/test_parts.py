@@ -47,6 +47,11 @@ def request(**fields):
     return ReasonRequest(**{"question": "?", "context": context(), "timeout_seconds": 120.0, **fields})
 
 
+@pytest.fixture(autouse=True)
+def little_patience(monkeypatch):
+    monkeypatch.setattr(neighbourhoods, "PATIENCE", 8.0)
+
+
 @pytest.fixture
 def serve():
     started = []
@@ -157,7 +162,7 @@ class Ticking:
 def test_the_deadline_ends_the_search_with_what_is_best_by_then(serve, endless):
     service, clock = serve(), Ticking()
     cluster = TASK.read(context())
-    search = in_parts(service, cluster, deadline=20.0)
+    search = in_parts(service, cluster, deadline=10.0)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(parts, "time", SimpleNamespace(monotonic=clock.monotonic))
@@ -165,7 +170,7 @@ def test_the_deadline_ends_the_search_with_what_is_best_by_then(serve, endless):
 
     assert outcome.halted_by == "deadline"
     assert outcome.answer.verdict.valid
-    assert 16.0 <= clock.now <= 17.0  # a fifth is for the answer
+    assert 8.0 <= clock.now <= 9.0  # a fifth is for the answer
 
 
 def in_parts(service, cluster, deadline):

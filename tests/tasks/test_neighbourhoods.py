@@ -52,14 +52,14 @@ def found_by(kind, part, rng):
     return next((at for at in drawn if NOWHERE not in at), None)
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(problem=large(), seed=SEEDS)
 def test_parts_come_back_in_any_order_and_the_whole_stays_valid_and_gets_no_worse(problem, seed):
     cluster, parts = problem
     rng, out = np.random.default_rng(seed), []
     before = judged(cluster, parts.choice).objective
 
-    for _ in range(24):
+    for _ in range(16):
         while len(out) < 3 and (part := parts.next()) is not None:
             out.append(part)
         assert len(set().union(*(part.nodes for part in out))) == sum(len(part.nodes) for part in out)
@@ -80,7 +80,7 @@ def test_parts_come_back_in_any_order_and_the_whole_stays_valid_and_gets_no_wors
         before = verdict.objective
 
 
-@settings(max_examples=25)
+@settings(max_examples=10)
 @given(problem=large())
 def test_a_part_is_a_small_cluster_in_which_everything_runs_where_it_is_now(problem):
     _, parts = problem
@@ -97,7 +97,7 @@ def test_a_part_is_a_small_cluster_in_which_everything_runs_where_it_is_now(prob
     assert {w for w, node in enumerate(parts.choice.tolist()) if node in here} == set(part.workloads)
 
 
-@settings(max_examples=25)
+@settings(max_examples=10)
 @given(problem=large())
 def test_who_is_kept_apart_in_the_whole_is_kept_apart_in_the_part(problem):
     cluster, parts = problem
@@ -110,7 +110,7 @@ def test_who_is_kept_apart_in_the_whole_is_kept_apart_in_the_part(problem):
     assert together == {here for group in cluster.apart if len(here := frozenset(group) & set(part.workloads)) > 1}
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(problem=large())
 def test_a_search_that_finds_nothing_ends(problem):
     _, parts = problem
@@ -162,7 +162,7 @@ def test_who_fits_nowhere_is_put_where_it_may_run_and_the_verifier_says_so():
     assert "are wanted there" in verdict.violations[0]
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(cluster=clusters(most_nodes=5, most_workloads=8))
 def test_as_it_is_is_the_same_for_small_and_large(cluster):
     assert wide_packing.as_it_is(cluster) == packing.as_it_is(cluster)
@@ -182,7 +182,7 @@ def one_by_one(cluster):
     return filling.at
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(cluster=st.one_of(clusters(most_nodes=5, most_workloads=8), large().map(lambda problem: problem[0])))
 def test_the_heuristics_for_large_clusters_place_whom_those_for_small_ones_place(cluster):
     expected = one_by_one(cluster)
