@@ -256,10 +256,12 @@ def test_a_model_alone_cannot_answer_it(serve):
 
 
 def too_much():
-    """Each would fit on a node, and all together ask for more than there is."""
-    there = context()
-    more = [{"name": f"more-{number}", "cpu": 60} for number in range(44)]
-    return {**there, "workloads": [*there["workloads"], *more]}
+    """One more than there are nodes of those that cannot share one, though there is enough in all."""
+    sizes = [51] * 45 + [1] * 60
+    return {
+        "nodes": [{"name": f"node-{node}", "cpu": 100} for node in range(44)],
+        "workloads": [{"name": f"app-{number}", "cpu": size} for number, size in enumerate(sizes)],
+    }
 
 
 def test_where_one_fits_nowhere_the_answer_is_not_verified_and_says_why(serve):

@@ -77,6 +77,13 @@ class Crowd:
         least = np.select(kinds, [np.where(used, fullest, 1.0).min(1), (np.minimum(fullest, 1) ** 6).mean(1)], 0.0)
         return objective + UNPLACED * (at < 0).sum(1), least
 
+    def takes(self, at: Ints, workload: int, node: int) -> bool:
+        """Of the first cluster, whether the node bears all that `at` [L] puts on it, and this workload may be there."""
+        here = at == node
+        if not self.allowed[0, workload, node] or (self.demand[0, here].sum(0) > self.capacity[0, node]).any():
+            return False
+        return not (self.apart[0, here] & self.apart[0, workload]).sum(0).max(initial=0) > 1
+
     def place(
         self,
         of: Ints,
@@ -206,8 +213,18 @@ class Refit:
     def next(self, held: Ints, logits: NDArray[np.float32], rng: np.random.Generator) -> Ints:
         objective, _ = self._crowd.costs(ONE, held[None])
         drawn = self._crowd.draw(rng, ONE, held[None], objective, logits[None].astype(float), self._draws)
-        taken: Ints = self._crowd.choose(rng, ONE, held[None], objective, drawn)[0][0]
-        return taken
+        taken, reached = self._crowd.choose(rng, ONE, held[None], objective, drawn)
+        return self._back_home(taken[0], float(reached[0]))
+
+    def _back_home(self, at: Ints, objective: float) -> Ints:
+        """Of equals, the one that moves fewer: who could as well be where it runs is put back there."""
+        current = self._crowd.current[0]
+        for workload in np.flatnonzero((current != NOWHERE) & (at != current) & (at != NOWHERE)).tolist():
+            home, there = int(current[workload]), at.copy()
+            there[workload] = home
+            if self._crowd.takes(there, workload, home) and self._crowd.costs(ONE, there[None])[0][0] <= objective:
+                at = there
+        return at
 
 
 ONE = np.zeros(1, np.int64)
