@@ -104,8 +104,8 @@ def dead_letters() -> None:
 
 
 @main.command()
-@click.argument("task", required=False, shell_complete=task_names)
-@click.option("--all", "every", is_flag=True, help="Every model beside its baseline and its rivals.")
+@click.argument("tasks", metavar="[TASK]...", nargs=-1, shell_complete=task_names)
+@click.option("--all", "rivals", is_flag=True, help="The models of all TASKs, or of every task, beside their rivals.")
 @MODELS
 @click.option("--count", type=click.IntRange(1), default=1000, show_default=True, help="Instances a size.")
 @click.option(
@@ -143,32 +143,38 @@ def dead_letters() -> None:
 @click.option("--published", is_flag=True, help="A published checkpoint as its authors evaluate: all steps, no stop.")
 @click.option("--int8", is_flag=True, help="A published checkpoint with int8 weights, on CPU.")
 def evaluate(
-    every: bool, search: bool, samples: tuple[int, ...], together: int, untrained: bool, **options: Any
+    tasks: tuple[str, ...],
+    rivals: bool,
+    search: bool,
+    samples: tuple[int, ...],
+    together: int,
+    untrained: bool,
+    **options: Any,
 ) -> None:
     """Measure the model of TASK on fresh instances: accuracy, cost, and how good its confidence is."""
-    if every == bool(options["task"]):
-        raise click.UsageError("Name a TASK, or say --all.")
+    if len(tasks) != 1 and not rivals:
+        raise click.UsageError("Name one TASK, or say --all.")
     if not search and (samples or together > 1 or len(options["puzzles"]) > 1):
         raise click.UsageError("--samples, --together and several --puzzles go with --search.")
-    if untrained and not (search or every):
+    if untrained and not (search or rivals):
         raise click.UsageError("--untrained goes with --search or --all.")
-    if search and (every or options["published"] or options["int8"]):
+    if search and (rivals or options["published"] or options["int8"]):
         raise click.UsageError("--search is for one TASK and our own models.")
     if search:
         from agent_reasoning.commands.search import search as run_search
 
-        names = ("task", "models", "count", "sizes", "max_steps", "seed", "device", "puzzles")
+        names = ("models", "count", "sizes", "max_steps", "seed", "device", "puzzles")
         wanted = {name: options[name] for name in names}
-        figures = run_search(**wanted, samples=samples, together=together, with_untrained=untrained)
-    elif every:
+        figures = run_search(tasks[0], **wanted, samples=samples, together=together, with_untrained=untrained)
+    elif rivals:
         from agent_reasoning.commands.compare import evaluate_all
 
         models, count, seed, device = (options[name] for name in ("models", "count", "seed", "device"))
-        figures = evaluate_all(models, count, seed, device, with_untrained=untrained)
+        figures = evaluate_all(tasks, models, count, seed, device, with_untrained=untrained)
     else:
         from agent_reasoning.commands.evaluate import evaluate as run
 
-        figures = run(**options | {"puzzles": next(iter(options["puzzles"]), None)})
+        figures = run(tasks[0], **options | {"puzzles": next(iter(options["puzzles"]), None)})
     if options["json_path"]:
         options["json_path"].write_text(json.dumps(figures, indent=1) + "\n")
 

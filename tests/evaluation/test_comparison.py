@@ -70,9 +70,29 @@ def test_untrained_weights_are_compared_where_that_is_asked_for(tmp_path):
     assert "untrained weights, 16 samples" in [line["who"] for line in lines]
 
 
-@pytest.mark.parametrize("arguments", [[], ["rollout", "--all"]])
-def test_a_task_or_all_of_them(arguments):
+def test_those_that_are_named_are_compared_and_no_others(tmp_path):
+    path = tmp_path / "both.json"
+
+    done = CliRunner().invoke(
+        main, ["evaluate", "rollout", "root-cause", "--all", "--count", "1", "--json", str(path)]
+    )
+
+    assert done.exit_code == 0, done.output
+    assert list(json.loads(path.read_text())["tasks"]) == ["rollout", "root-cause"]
+
+
+def test_a_task_that_is_named_and_has_no_model_is_missed():
+    models = Path(__file__).parents[2] / "models" / "root-cause"
+
+    done = CliRunner().invoke(main, ["evaluate", "rollout", "--all", "--models", str(models), "--count", "1"])
+
+    assert done.exit_code != 0
+    assert "no model for rollout" in done.output
+
+
+@pytest.mark.parametrize("arguments", [[], ["rollout", "root-cause"]])
+def test_alone_a_model_is_measured_by_itself(arguments):
     done = CliRunner().invoke(main, ["evaluate", *arguments])
 
     assert done.exit_code == 2
-    assert "Name a TASK, or say --all" in done.output
+    assert "Name one TASK, or say --all" in done.output

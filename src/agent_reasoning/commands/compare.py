@@ -1,12 +1,13 @@
-"""`agent-reasoning evaluate --all`: every model beside its baseline and its rivals, a table for each task."""
+"""`agent-reasoning evaluate --all`: models beside their baselines and rivals, a table for each task."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from agent_reasoning.commands.loading import load
+from agent_reasoning.commands.loading import load, no_model
 from agent_reasoning.commands.progress import counting
 from agent_reasoning.engine.structured import StructuredModel
 from agent_reasoning.evaluation.card import machine
@@ -16,12 +17,19 @@ from agent_reasoning.evaluation.trajectories import EVALUATION, held_out
 from agent_reasoning.tasks import builtin_tasks
 
 
-def evaluate_all(models: Path | None, count: int, seed: int, device: str, with_untrained: bool) -> dict[str, Any]:
-    """Fresh instances of each task's own sizes, `count` of each. `with_untrained`: with lines for the same search by fresh
-    weights, of our own models."""
+def evaluate_all(
+    tasks: Sequence[str], models: Path | None, count: int, seed: int, device: str, with_untrained: bool
+) -> dict[str, Any]:
+    """Fresh instances of each task's own sizes, `count` of each; of these tasks, or where none is named of all that there is
+    a model for. `with_untrained`: with lines for the same search by fresh weights, of our own models. Raises UnknownTask, and
+    ModelMissing for a task that is named."""
     registry = builtin_tasks()
     loaded = {model.task: model for model in load(models, device, registry)}
-    chosen = [task for task in registry.all() if task.info.name in loaded]
+    named = [registry.get(name) for name in dict.fromkeys(tasks)]
+    chosen = named or [task for task in registry.all() if task.info.name in loaded]
+    for task in chosen:
+        if task.info.name not in loaded:
+            raise no_model(task.info.name, models)
     beside = {
         name: {"untrained weights": untrained(model)} if with_untrained and isinstance(model, StructuredModel) else {}
         for name, model in loaded.items()

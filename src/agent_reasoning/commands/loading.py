@@ -20,4 +20,8 @@ def model_for(task: str, path: Path | None, device: str, *, int8: bool = False) 
     for model in load(path, device, builtin_tasks(), int8=int8):
         if model.task == task:
             return model
-    raise ModelMissing(f"{path or 'The shipped models'} hold no model for {task}.")
+    raise no_model(task, path)
+
+
+def no_model(task: str, path: Path | None) -> ModelMissing:
+    return ModelMissing(f"{path or 'The shipped models'} hold no model for {task}.")
