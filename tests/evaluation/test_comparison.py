@@ -73,9 +73,7 @@ def test_untrained_weights_are_compared_where_that_is_asked_for(tmp_path):
 def test_those_that_are_named_are_compared_and_no_others(tmp_path):
     path = tmp_path / "both.json"
 
-    done = CliRunner().invoke(
-        main, ["evaluate", "rollout", "root-cause", "--all", "--count", "1", "--json", str(path)]
-    )
+    done = CliRunner().invoke(main, ["evaluate", "rollout", "root-cause", "--all", "--count", "1", "--json", str(path)])
 
     assert done.exit_code == 0, done.output
     assert list(json.loads(path.read_text())["tasks"]) == ["rollout", "root-cause"]

@@ -68,6 +68,16 @@ def test_own_forms_are_sent_as_they_are(context):
     assert reduced(context) == context
 
 
+def test_a_slip_of_the_pen_beside_a_foreign_form_is_refused_as_if_it_had_been_sent_whole():
+    context = COMPOSE | {"maxParallel": {"a": SECRET}}
+
+    less = reduced(context)
+
+    assert "is max_parallel meant" in outcome(context)
+    assert outcome(less) == outcome(context)
+    assert SECRET not in json.dumps(less)
+
+
 @pytest.mark.parametrize(
     "wrap", [lambda item: item, lambda item: {"kind": "List", "items": [item]}], ids=["one", "list"]
 )

@@ -106,6 +106,9 @@ def test_equal_names_in_two_namespaces_stay_apart():
         ({"steps": {"a": ["ghost"]}}, "a needs ghost", ["a needs ghost"]),
         ({"steps": {"b": [], "a": ["b", "b"]}}, "Listed more than once: a needs b", ["a needs b"]),
         ({"steps": [{"name": "a"}, {"name": "a"}]}, "Named more than once: a", ["a"]),
+        ({"steps": {"café": [], "cafe\u0301": []}}, "look alike", [r"'caf\xe9' and 'cafe\u0301'"]),
+        ({"steps": {"api": [], "api\u200b": []}}, "look alike", [r"'api' and 'api\u200b'"]),
+        ({"steps": {"🚀": [], "🚀\ufe0f": []}}, "look alike", [r"'\U0001f680' and '\U0001f680\ufe0f'"]),
         ({"services": {"a": {"depends_on": ["ghost"]}}}, "a needs ghost", ["a needs ghost"]),
         (
             {"items": [{"kind": "Kustomization", "metadata": {"name": "a"}, "spec": {"dependsOn": [{"name": "b"}]}}]},
@@ -139,6 +142,42 @@ def test_a_broken_form_says_where_it_is_broken(context, where):
         read_dependencies(context)
 
     assert any(item["where"].startswith(where) for item in refused.value.fields["errors"])
+
+
+@pytest.mark.parametrize(
+    ("context", "where"),
+    [
+        ({"steps": {"a": "b"}}, ["steps.a"]),
+        ({"steps": {"a": ["b", 1]}}, ["steps.a.1"]),
+        ({"steps": [{"name": "a", "needs": []}]}, ["steps.0.needs"]),
+        ({"steps": 3}, ["steps", "steps"]),
+    ],
+)
+def test_of_several_forms_the_one_that_nearly_fits_is_told_of_and_no_name_of_a_type(context, where):
+    with pytest.raises(InvalidContext) as refused:
+        read_dependencies(context)
+
+    assert [item["where"] for item in refused.value.fields["errors"]] == where
+
+
+@pytest.mark.parametrize("field", ["maxParallel", "max-parallel", "max_paralel", "duration"])
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        {"services": {"a": {"image": "a"}}, "x-ours": 1, "networks": {}, "version": "3"},
+        {
+            "apiVersion": "v1",
+            "kind": "List",
+            "metadata": {},
+            "items": [{"kind": "Kustomization", "metadata": {"name": "a"}}],
+        },
+    ],
+)
+def test_beside_a_foreign_form_a_slip_of_the_pen_is_no_foreign_field(foreign, field):
+    assert graph_of(foreign) == {"a": set()}
+
+    with pytest.raises(InvalidContext, match=f"{field} .is (max_parallel|durations) meant"):
+        read_dependencies(foreign | {field: 2})
 
 
 def test_more_steps_than_are_served_are_refused():

@@ -159,6 +159,46 @@ def test_the_label_of_the_service_can_be_named():
 
 
 @pytest.mark.parametrize(
+    ("labels", "service"),
+    [
+        ({"service": "web", "namespace": "shop"}, "shop/web"),
+        ({"deployment": "web", "exported_namespace": "blog", "namespace": "monitoring"}, "blog/web"),
+        ({"job": "shop/web"}, "shop/web"),
+        ({"destination_service": "web.blog.svc.cluster.local"}, "blog/web"),
+        ({"service": "db", "namespace": "data"}, "db.data"),
+        ({"service": "api", "namespace": "shop"}, "api"),
+    ],
+)
+def test_a_name_that_several_namespaces_have_is_found_by_the_label_of_the_namespace(labels, service):
+    services = {"shop/web": ["api"], "blog/web": ["api"], "api": ["db.data"], "db.data": []}
+
+    outage = read(services=services, alerts=[{"labels": {"alertname": "Down", **labels}}])
+
+    assert [outage.names[alert] for alert in outage.alerting] == [service]
+
+
+def test_an_alert_about_replicas_is_not_about_who_counts_them():
+    labels = {"alertname": "KubeDeploymentReplicasMismatch", "job": "kube-state-metrics", "service": "kube-state-metrics",
+              "container": "kube-state-metrics", "namespace": "shop", "deployment": "web"}  # fmt: skip
+    services = {"web": [], "kube-state-metrics": []}
+
+    outage = read(services=services, alerts=[{"labels": labels}])
+
+    assert [outage.names[alert] for alert in outage.alerting] == ["web"]
+
+
+def test_what_compose_calls_optional_is_survived():
+    services = {"web": {"depends_on": {"cache": {"condition": "service_started", "required": False},
+                                       "api": {"condition": "service_started"}}},
+                "api": {"image": "a"}, "cache": {"image": "c"}}  # fmt: skip
+
+    outage = read(services=services, alerts=["cache"])
+
+    assert outage.failing([outage.names.index("cache")]) == 1 << outage.names.index("cache")
+    assert outage.needs[outage.names.index("web")] == (outage.names.index("api"),)
+
+
+@pytest.mark.parametrize(
     "graph",
     [
         {"services": {"web": ["api"], "api": ["db"], "db": []}},
@@ -209,6 +249,8 @@ def test_an_outage_of_the_opentelemetry_demo():
         ({"services": {"a": []}, "alerts": ["a"], "weights": {"false": -1}}, "weights"),
         ({"services": {"a": []}, "alerts": ["a"], "weights": {"fasle": 1}}, "weights"),
         ({"services": {"café": [], "cafe\u0301": []}, "alerts": ["café"]}, "look alike"),
+        ({"services": {"api": [], "a\u00adpi": []}, "alerts": ["api"]}, "look alike"),
+        ({"services": {"a": {"image": "a"}}, "alerts": ["a"], "weight": {}}, "is weights meant"),
         ({"services": {"a": {"depends_on": [], "resilient": ["b"]}}, "alerts": ["a"]}, "resilient names b"),
         ({"alerts": ["a"]}, "holds no dependency graph"),
         ({"services": {f"s{n}": [] for n in range(10_000)}, "alerts": ["s1"]}, "at most 2000"),

@@ -4,11 +4,18 @@ from collections.abc import Mapping
 from typing import Any
 
 SERVICE_LABELS = (
-    "service", "service_name", "destination_service_name", "destination_service", "destination_workload", "app",
-    "app_kubernetes_io_name", "app_kubernetes_io_instance", "workload", "deployment", "statefulset", "daemonset", "job_name",
+    "deployment", "statefulset", "daemonset", "job_name", "service", "service_name", "destination_service_name",
+    "destination_service", "destination_workload", "app", "app_kubernetes_io_name", "app_kubernetes_io_instance", "workload",
     "job", "container", "name",
 )  # fmt: skip
-"""Where an alert says what it is about; the first whose value is a service of the graph counts."""
+"""Where an alert says what it is about; the first whose value is a service of the graph counts. Workloads come first: where
+kube-state-metrics counts their replicas, `service` is the exporter's own."""
+
+NAMESPACE_LABELS = (
+    "namespace", "exported_namespace", "destination_service_namespace", "destination_workload_namespace",
+    "kubernetes_namespace",
+)  # fmt: skip
+"""Where an alert says in which namespace that is."""
 
 WRAPPERS = ("alerts", "data")
 """A webhook body, and Prometheus' `{"data": {"alerts": [...]}}`."""
@@ -19,7 +26,13 @@ def reduced_alerts(given: Any, service_label: Any = None) -> Any:
     if isinstance(given, Mapping):
         return {name: reduced_alerts(given[name], service_label) for name in WRAPPERS if name in given}
     if isinstance(given, list):
-        asked = {*SERVICE_LABELS, "alertname", "severity", service_label if isinstance(service_label, str) else ""}
+        asked = {
+            *SERVICE_LABELS,
+            *NAMESPACE_LABELS,
+            "alertname",
+            "severity",
+            service_label if isinstance(service_label, str) else "",
+        }
         return [_alert(alert, asked) for alert in given]
     return given
 

@@ -8,20 +8,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from agent_reasoning.foreign.alerts import reduced_alerts
+from agent_reasoning.foreign.beside import BESIDE_FOREIGN, slips
 from agent_reasoning.foreign.compose import is_compose, needs_alone
 from agent_reasoning.foreign.kubectl import reduce_kubectl
 from agent_reasoning.foreign.kubernetes_lists import gather
 from agent_reasoning.foreign.kubernetes_objects import pruned
 from agent_reasoning.foreign.ordered import OrderedObject
 from agent_reasoning.foreign.shapes import looks_like_placement
-
-BESIDE_FOREIGN = frozenset(
-    (
-        "steps", "services", "edges", "alerts", "healthy", "weights", "service_label", "max_parallel", "durations", "nodes",
-        "current_nodes", "workloads", "pods", "objective", "drain", "documents", "items", "kind", "apiVersion", "receiver",
-    )
-)  # fmt: skip
-"""What may stand beside a foreign form and mean something, or names it."""
 
 
 def reduced(context: Mapping[str, Any]) -> dict[str, Any]:
@@ -34,6 +27,7 @@ def reduced(context: Mapping[str, Any]) -> dict[str, Any]:
     objects = any(isinstance(context.get(field), list) for field in ("documents", "items")) or _is_object(context)
     if compose or objects or "receiver" in context:
         found = {name: value for name, value in context.items() if name in BESIDE_FOREIGN}
+        found |= dict.fromkeys(slips(context))  # which are refused, whatever they hold
     if compose:
         found["services"] = needs_alone(context["services"])
     if objects:

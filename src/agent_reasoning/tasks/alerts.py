@@ -1,13 +1,13 @@
 """Alerts, as names of services or as Alertmanager sends them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from agent_reasoning.errors import InvalidContext
-from agent_reasoning.foreign.alerts import SERVICE_LABELS, WRAPPERS
+from agent_reasoning.foreign.alerts import NAMESPACE_LABELS, SERVICE_LABELS, WRAPPERS
 from agent_reasoning.tasks.naming import Name, shorten
 from agent_reasoning.validation import validate
 
@@ -80,12 +80,24 @@ def read_alerts(given: Any, names: Sequence[str], service_label: str | None = No
 
 def _service_of(labels: Mapping[str, str], number: Mapping[str, int], service_label: str | None) -> int | None:
     for label in [service_label] if service_label else SERVICE_LABELS:
-        value = labels.get(label, "")
-        # A scrape job is "namespace/name", a destination "name.namespace.svc.cluster.local".
-        for name in (value, value.rpartition("/")[2], value.partition(".")[0]):
+        for name in _names(labels[label], labels) if labels.get(label) else ():
             if name in number:
                 return number[name]
     return None
+
+
+def _names(value: str, labels: Mapping[str, str]) -> Iterator[str]:
+    """What a graph may call what a label says, the most exact first. A scrape job is "namespace/name", a destination
+    "name.namespace.svc.cluster.local"; a graph that has a name in several namespaces calls it "namespace/name"."""
+    yield value
+    before, _, name = value.rpartition("/")
+    host, _, rest = name.partition(".")
+    for namespace in (before, rest.partition(".")[0], *(labels.get(label, "") for label in NAMESPACE_LABELS)):
+        if namespace:
+            yield f"{namespace}/{host}"
+            yield f"{host}.{namespace}"
+    yield name
+    yield host
 
 
 def _title(labels: Mapping[str, str]) -> str:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from agent_reasoning.errors import InvalidContext
 from agent_reasoning.foreign.ordered import ordered_objects
 from agent_reasoning.tasks.manifests import read_manifests
-from agent_reasoning.tasks.naming import NAMED_IN_MESSAGES, Name, shorten
+from agent_reasoning.tasks.naming import NAMED_IN_MESSAGES, Name, refuse_lookalikes, refuse_slips, shorten
 from agent_reasoning.tasks.schedule import Limits
 from agent_reasoning.validation import Model, validate
 
@@ -90,7 +90,11 @@ def read_dependencies(context: Mapping[str, Any]) -> DependencyGraph:
         raise InvalidContext(f"The steps are given twice, as {' and as '.join(given)}: one is enough.")
     if lists_services(context):
         context = {"steps" if field == "services" else field: value for field, value in context.items()}
-    graph = build_graph(own_steps(context) if "steps" in context else read_manifests(context, MAX_STEPS))
+    if "steps" in context:
+        graph = build_graph(own_steps(context))
+    else:
+        refuse_slips(context)
+        graph = build_graph(read_manifests(context, MAX_STEPS))
     limits = _as(_OfLimits, context)
     return replace(graph, limits=_limits(graph, limits.max_parallel, limits.durations))
 
@@ -116,6 +120,7 @@ def build_graph(pairs: Iterable[tuple[str, list[str]]]) -> DependencyGraph:
         raise InvalidContext(f"There are {len(pairs)} steps; at most {MAX_STEPS} are allowed.")
     counted = Counter(name for name, _ in pairs)
     _refuse([name for name, times in counted.items() if times > 1], "Named more than once")
+    refuse_lookalikes(counted, "steps")
     number = {name: index for index, (name, _) in enumerate(pairs)}
     _refuse(
         [f"{name} needs {need}" for name, needs in pairs for need in dict.fromkeys(needs) if need not in number],

@@ -102,7 +102,7 @@ def read_manifests(context: Mapping[str, Any], most: int, *, ordered: bool = Tru
     counts, as Argo CD's and Helm's do. Raises InvalidContext."""
     if "services" in context:
         _count(context["services"], most, "services")
-        return _compose(context)
+        return _compose(context, ordered)
     objects = ordered_objects(context)
     if objects is None:
         raise InvalidContext(
@@ -125,7 +125,7 @@ def _count(listed: Any, most: int, what: str) -> None:
         raise InvalidContext(f"There are {len(listed)} {what}; at most {most} are allowed.")
 
 
-def _compose(context: Mapping[str, Any]) -> Pairs:
+def _compose(context: Mapping[str, Any], ordered: bool) -> Pairs:
     """https://docs.docker.com/reference/compose-file/services/#depends_on, short and long form."""
     services = context["services"]
     read = {"services": needs_alone(services) if isinstance(services, Mapping) else services}
@@ -134,8 +134,9 @@ def _compose(context: Mapping[str, Any]) -> Pairs:
     for name, service in services.items():
         needs = (service.depends_on if service else None) or []
         if isinstance(needs, dict):
-            # `required: false` is Compose's word for "if it is there at all".
-            needs = [n for n, how in needs.items() if n in services or (how or {}).get("required") is not False]
+            # `required: false` is Compose's word for "if it is there at all": an order, and nothing that must work.
+            needs = [n for n, how in needs.items()
+                     if (how or {}).get("required") is not False or (ordered and n in services)]  # fmt: skip
         pairs.append((name, list(dict.fromkeys(needs))))
     return pairs
 

@@ -13,7 +13,7 @@ from agent_reasoning.problem import Ints, Problem, ProblemSpec, RelationSpec, Ve
 from agent_reasoning.tasks.alerts import Alert, read_alerts
 from agent_reasoning.tasks.base import Choice, Labelled, Recipe, Solution, Task, TaskInfo
 from agent_reasoning.tasks.dependencies import lists_services
-from agent_reasoning.tasks.naming import Name, shorten
+from agent_reasoning.tasks.naming import Name, refuse_slips, shorten
 from agent_reasoning.tasks.outage import Outage, Weights, members
 from agent_reasoning.tasks.outage_world import draw, random_outage
 from agent_reasoning.tasks.root_cause_verifier import verify
@@ -248,9 +248,11 @@ class RootCause(Task[Outage]):
 
 
 def _refuse_unknown_fields(context: Mapping[str, Any]) -> None:
-    """Of the own form; Compose documents, lists of objects and webhook bodies hold what is not used here."""
+    """Of the own form; Compose documents, lists of objects and webhook bodies hold what is not used here, of which only slips
+    of the pen are refused."""
     foreign = {"receiver", "documents", "items", "kind"} & context.keys()
     if foreign or not ({"steps", "edges"} & context.keys() or has_own_services(context)):
+        refuse_slips(context)
         return
     unknown = [str(field)[:40] for field in context if field not in {*RootCauseContext.model_fields, "steps"}]
     if unknown:

@@ -6,7 +6,6 @@ Own forms (strict): `{"services": {name: [names it needs]}}`, a service with res
 circle, and a need that is not listed by itself is a service, too.
 """
 
-import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -17,7 +16,7 @@ from agent_reasoning.errors import InvalidContext
 from agent_reasoning.foreign.compose import has_own_form
 from agent_reasoning.tasks.dependencies import own_steps
 from agent_reasoning.tasks.manifests import read_manifests
-from agent_reasoning.tasks.naming import NAMED_IN_MESSAGES, Name, shorten
+from agent_reasoning.tasks.naming import Name, refuse_lookalikes, shorten
 from agent_reasoning.validation import validate
 
 MAX_SERVICES = 2_000
@@ -111,21 +110,6 @@ def build(listed: Iterable[tuple[str, list[str], list[str]]]) -> ServiceGraph:
         raise InvalidContext(
             f"There are {len(needs)} services with {edges} edges; at most {MAX_SERVICES} with {MAX_EDGES} are allowed."
         )
-    _refuse_lookalikes(needs)
+    refuse_lookalikes(needs, "services")
     number = {name: index for index, name in enumerate(needs)}
     return ServiceGraph(tuple(needs), tuple(tuple(sorted(number[other] for other in of)) for of in needs.values()))
-
-
-def _refuse_lookalikes(names: Iterable[str]) -> None:
-    """Two spellings of one name would be two services, and nobody could tell them apart in an answer."""
-    seen: dict[str, str] = {}
-    alike = []
-    for name in names:
-        same = seen.setdefault(unicodedata.normalize("NFKC", name), name)
-        if same != name:
-            alike.append(f"{same!r} and {name!r}")
-    if alike:
-        raise InvalidContext(
-            f"These names look alike and are spelt differently: {'; '.join(shorten(alike))}.",
-            services=alike[:NAMED_IN_MESSAGES],
-        )
