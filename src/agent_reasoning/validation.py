@@ -15,7 +15,7 @@ Name = Annotated[
     Field(min_length=1, max_length=253, pattern=r"^[^\p{Cc}\p{Zl}\p{Zp}]+$", description="no control characters"),
 ]
 
-OF_A_FORM = re.compile(r"(dict|list)\[.*\]|\[key\]")  # pydantic's names for what a value was taken for
+OF_A_FORM = re.compile(r"(dict|list)\[.*\]|constrained-\w+|\[key\]")  # pydantic's names for what a value was taken for
 NAMED_ERRORS = 12  # a client that gets a thousand places right mends none
 
 
