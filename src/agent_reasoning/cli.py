@@ -73,11 +73,12 @@ def bench(
 @main.command()
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.option("--held-out", type=click.IntRange(1), default=2000, show_default=True, help="Instances a size.")
-def calibrate(bundle: Path, held_out: int) -> None:
+@click.option("--fit-on", type=click.IntRange(1), help="Instances a size to fit on; default: as many as to measure.")
+def calibrate(bundle: Path, held_out: int, fit_on: int | None) -> None:
     """Fit and measure the confidence of BUNDLE anew (a directory), as after a change of its task."""
     from agent_reasoning.commands.calibrate import calibrate as run
 
-    run(bundle, held_out)
+    run(bundle, held_out, fit_on or held_out)
 
 
 @main.command()

@@ -38,7 +38,9 @@ def ask(url, context):
     return response.status_code, response.json()
 
 
-@pytest.mark.parametrize(("context", "status", "code", "words"), [*MANY.values(), *STRANGE.values()], ids=[*MANY, *STRANGE])
+@pytest.mark.parametrize(
+    ("context", "status", "code", "words"), [*MANY.values(), *STRANGE.values()], ids=[*MANY, *STRANGE]
+)
 def test_a_graph_that_cannot_be_is_refused_in_words(live, context, status, code, words):
     given, problem = ask(live, context)
 

@@ -1,11 +1,17 @@
+import json
+import shutil
+
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent_reasoning.cli import main
 from agent_reasoning.engine.evidence import Evidence
-from agent_reasoning.evaluation.calibration import auroc, calibration_error, fit, measure
+from agent_reasoning.evaluation.calibration import auroc, calibration_error, error_by_chance, fit, measure
 from agent_reasoning.evaluation.trajectories import Trajectory
+from tests.conftest import ROOT
 
 
 def simulated(count, seed, steps=4):
@@ -67,6 +73,18 @@ def test_the_calibration_error_is_the_distance_between_said_and_come():
     assert calibration_error(np.full(100, 0.8), right) == pytest.approx(0.3)
 
 
+def test_perfect_beliefs_show_an_error_by_chance_that_more_problems_and_not_more_answers_make_small():
+    few, many = np.arange(100), np.arange(10_000)
+
+    alone = error_by_chance(np.full(100, 0.5), few)
+    repeated = error_by_chance(np.full(1000, 0.5), np.repeat(few, 10))
+
+    # a bin of n coins is 0.5 * sqrt(2 / (pi * n)) off in the mean; ten answers a problem fill a bin with ten problems all the same
+    assert alone == pytest.approx(0.126, abs=0.02)
+    assert repeated == pytest.approx(alone, abs=0.02)
+    assert error_by_chance(np.full(10_000, 0.5), many) == pytest.approx(0.0126, abs=0.002)
+
+
 def test_an_answer_refused_before_counts_as_sure_to_fail_and_teaches_the_map_nothing():
     items = simulated(3000, 0)
     evidence = [Evidence(9.0, step) for step in (1, 2, 3, 4)]
@@ -91,3 +109,20 @@ def test_answers_at_the_bound_have_a_map_of_their_own():
     assert confidence(at_bound) == pytest.approx(0.9, abs=0.01)
     assert confidence(above) == pytest.approx(0.2, abs=0.01)
     assert type(confidence).from_dict(confidence.to_dict()) == confidence
+
+
+def test_a_bundle_is_calibrated_anew_and_its_card_says_how_and_how_good_that_is(tmp_path):
+    bundle = shutil.copytree(ROOT / "models" / "root-cause", tmp_path / "root-cause")
+    card = (bundle / "CARD.md").read_text()
+    before, weights = json.loads((bundle / "config.json").read_text()), (bundle / "model.safetensors").read_bytes()
+
+    done = CliRunner().invoke(main, ["calibrate", str(bundle), "--held-out", "6", "--fit-on", "9"])
+
+    assert done.exit_code == 0, done.output
+    after, told = json.loads((bundle / "config.json").read_text()), (bundle / "CARD.md").read_text()
+    assert after.pop("calibration") != before.pop("calibration")
+    assert (after, (bundle / "model.safetensors").read_bytes()) == (before, weights)
+    assert told.partition("## Measured")[0] == card.partition("## Measured")[0]
+    assert "`agent-reasoning calibrate models/root-cause --held-out 6 --fit-on 9`. Fresh instances" in told
+    assert "| 32 services | 6 | 16 |" in told
+    assert "| all | 1–16 |" in told

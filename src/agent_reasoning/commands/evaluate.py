@@ -78,12 +78,13 @@ def show(report: Report, console: Console) -> None:
         )  # fmt: skip
     console.print(table)
     table = Table(title="Confidence: the answers that callers see")
-    for column in ("fresh", "refinement step", "answers", "failures", "AUROC", "calibration error"):
+    for column in ("fresh", "refinement step", "answers", "failures", "AUROC", "calibration error", "by chance"):
         table.add_column(column, justify="right")
     for name, lines in report.confidence:
         for line in lines:
             auroc = "–" if line.auroc is None else f"{line.auroc:.3f}"
             table.add_row(
-                name, line.step, str(line.answers), str(line.failures), auroc, f"{line.calibration_error:.3f}"
-            )
+                name, line.step, str(line.answers), str(line.failures), auroc, f"{line.calibration_error:.3f}",
+                f"{line.by_chance:.3f}",
+            )  # fmt: skip
     console.print(table)

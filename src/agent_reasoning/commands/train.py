@@ -157,11 +157,17 @@ def publish(
 
 
 def measured(
-    task: Task[Any], bundle: Bundle, count: int, files: Sequence[PuzzleFile], device: str, console: Console
+    task: Task[Any],
+    bundle: Bundle,
+    count: int,
+    files: Sequence[PuzzleFile],
+    device: str,
+    console: Console,
+    fit_on: int | None = None,
 ) -> tuple[dict[str, Any], Report]:
-    """Its calibration, fitted on `count` fresh instances a size, and its quality on as many others."""
+    """Its calibration, fitted on `fit_on` fresh instances a size, or on `count`, and its quality on `count` others."""
     max_steps = bundle.config.max_steps
-    to_fit = fresh_instances(task, count, CALIBRATION)
+    to_fit = fresh_instances(task, fit_on or count, CALIBRATION)
     for file in files:
         to_fit[f"{file.path.name}, held out"] = [file.labelled(number) for number in range(min(HELD_OUT, len(file)))]
     to_measure = fresh_instances(task, count, EVALUATION, sizes=task.info.sizes)

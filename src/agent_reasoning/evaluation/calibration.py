@@ -21,6 +21,7 @@ from agent_reasoning.evaluation.weighing import fit_weighing
 
 ENOUGH_INSTANCES, ENOUGH_FAILURES = 300, 30  # below either a step is fitted and measured together with all later ones
 BINS = 10
+DRAWS = 200  # of what could have come true
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class Quality:
     """Chance that a right answer got more confidence than a wrong one; None where either kind is missing."""
     calibration_error: float
     """Expected calibration error over ten bins of equal count."""
+    by_chance: float
+    """What that would be on average, were every belief perfect: so many problems show no less."""
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -74,7 +77,12 @@ def measure(trajectories: Sequence[Trajectory], confidence: Confidence, max_step
         said = np.where(found.hopeless, 0.0, list(map(confidence, found.evidence)))
         right = found.right
         name = str(found.first) if found.first == found.last else f"{found.first}–{found.last}"
-        lines.append(Quality(name, len(right), int((~right).sum()), auroc(said, right), calibration_error(said, right)))
+        lines.append(
+            Quality(
+                name, len(right), int((~right).sum()), auroc(said, right), calibration_error(said, right),
+                error_by_chance(said, found.problems),
+            )
+        )  # fmt: skip
     return lines
 
 
@@ -95,6 +103,14 @@ def calibration_error(said: NDArray[np.float64], right: NDArray[np.bool_]) -> fl
     return float(sum(len(part) * abs(said[part].mean() - right[part].mean()) for part in bins) / max(1, len(said)))
 
 
+def error_by_chance(said: NDArray[np.float64], problems: NDArray[np.int64]) -> float:
+    """The mean calibration error of beliefs that are the truth, by drawing what comes true: for each problem once, since its
+    answers are mostly right or wrong together. problems: [N] which one an answer is of."""
+    rng = np.random.default_rng(0)
+    count = problems.max(initial=-1) + 1
+    return float(np.mean([calibration_error(said, rng.random(count)[problems] < said) for _ in range(DRAWS)]))
+
+
 @dataclass(frozen=True, slots=True)
 class _Answers:
     """The answers of the steps from `first` to `last`."""
@@ -104,6 +120,8 @@ class _Answers:
     evidence: list[Evidence]
     right: NDArray[np.bool_]
     hopeless: NDArray[np.bool_]
+    problems: NDArray[np.int64]
+    """Which trajectory an answer is of."""
 
     @property
     def logits(self) -> NDArray[np.float64]:
@@ -131,10 +149,12 @@ def _by_step(trajectories: Sequence[Trajectory], max_steps: int, *, of: int) -> 
 
 def _answers(trajectories: Sequence[Trajectory], first: int, last: int, of: int) -> _Answers:
     picked = [
-        (item.evidence[step], item.best[step], item.hopeless[step])
-        for item in trajectories
+        (item.evidence[step], item.best[step], item.hopeless[step], number)
+        for number, item in enumerate(trajectories)
         for step in range(first - 1, min(last, item.steps))
         if of == ALL or (not item.hopeless[step] and item.evidence[step].meets_bound == (of == AT_BOUND))
     ]
-    evidence, right, hopeless = zip(*picked, strict=True) if picked else ((), (), ())
-    return _Answers(first, last, list(evidence), np.array(right, bool), np.array(hopeless, bool))
+    evidence, right, hopeless, problems = zip(*picked, strict=True) if picked else ((), (), (), ())
+    return _Answers(
+        first, last, list(evidence), np.array(right, bool), np.array(hopeless, bool), np.array(problems, np.int64)
+    )

@@ -52,10 +52,11 @@ limit. Milliseconds are an instance's share of a batch of 64.
 The trace's confidence, over the answers that callers see: all, then step by step. A trajectory ends when its answer
 verifies, and an answer that the verifier has refused before, or had a better one than, counts, at confidence 0. Steps with
 too few failures to measure are taken together with all later ones. The map was fitted on other instances like these; on
-problems unlike them it means less.
+problems unlike them it means less. *By chance*: the calibration error that perfect beliefs would show on average, where so few
+problems are measured, whose answers are right or wrong together.
 
-| fresh | refinement step | answers | failures | AUROC | calibration error |
-|---|---|---|---|---|---|
+| fresh | refinement step | answers | failures | AUROC | calibration error | by chance |
+|---|---|---|---|---|---|---|
 {confidence}
 """
 
@@ -123,16 +124,17 @@ def render_measured(report: Report) -> str:
         ),
         confidence="\n".join(
             f"| {name} | {line.step} | {line.answers} | {line.failures} | {in_short(line.auroc)} "
-            f"| {line.calibration_error:.3f} |"
+            f"| {line.calibration_error:.3f} | {line.by_chance:.3f} |"
             for name, lines in report.confidence
             for line in lines
         ),
     )
 
 
-def measured_again(card: str, report: Report) -> str:
-    """The card with what was measured replaced; how it was trained stays."""
-    return card.partition("\n## Measured")[0] + render_measured(report)
+def measured_again(card: str, report: Report, command: str) -> str:
+    """The card with what was measured replaced, and the command that did it; how it was trained stays."""
+    heading = "\n## Measured\n\n"
+    return card.partition(heading)[0] + render_measured(report).replace(heading, f"{heading}`{command}`. ", 1)
 
 
 def in_words(settings: Mapping[str, Any]) -> str:
