@@ -164,7 +164,7 @@ def test_of_several_forms_the_one_that_nearly_fits_is_told_of_and_no_name_of_a_t
 @pytest.mark.parametrize(
     "foreign",
     [
-        {"services": {"a": {"image": "a"}}, "x-ours": 1, "networks": {}, "version": "3"},
+        {"services": {"a": {"image": "a"}}, "x-weights": 1, "networks": {}, "version": "3"},
         {
             "apiVersion": "v1",
             "kind": "List",

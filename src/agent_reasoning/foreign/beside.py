@@ -21,10 +21,10 @@ ALIKE = 0.8  # `maxParallel`, `max_paralel` and `duration` are; no field of Comp
 
 
 def slips(context: Mapping[str, Any]) -> dict[str, str]:
-    """Fields that are probably meant to be one of ours, and which."""
+    """Fields that are probably meant to be one of ours, and which. Those that Compose leaves to everybody (`x-…`) are not."""
     found = {}
     for field in context:
-        if isinstance(field, str) and field not in BESIDE_FOREIGN and len(field) < 40:
+        if isinstance(field, str) and field not in BESIDE_FOREIGN and len(field) < 40 and not field.startswith("x-"):
             compared = re.sub(r"[-_ ]", "", field).lower()
             close = difflib.get_close_matches(compared, TYPED, n=1, cutoff=ALIKE)
             if close:
