@@ -50,7 +50,9 @@ def test_a_call_that_is_cancelled_is_taken_off_the_engine(patient, mode, progres
 
         async with connected("http", mode, patient) as client, anyio.create_task_group() as group:
             group.start_soon(
-                lambda: client.call_tool("rollout", SECONDS_OF_WORK, progress_callback=ignore if progress else None)
+                lambda: client.call_tool(
+                    "rollout", {**SECONDS_OF_WORK, "samples": 1}, progress_callback=ignore if progress else None
+                )
             )
             await asyncio.to_thread(wait_for_metric, patient, AT_WORK)
             group.cancel_scope.cancel()

@@ -184,7 +184,7 @@ def test_no_time_for_a_start_is_an_error(serve):
     service = serve()
     search = in_parts(service, TASK.read(context()), deadline=0.0)
 
-    with pytest.raises(DeadlineExceeded, match="for a first time"):
+    with pytest.raises(DeadlineExceeded, match="turn came"):
         search.run()
 
 
@@ -267,7 +267,8 @@ def too_much():
 def test_where_one_fits_nowhere_the_answer_is_not_verified_and_says_why(serve):
     response = answered(serve(), context=too_much())
 
-    assert (response.verified, response.confidence, response.steps) == (False, 0.0, 1)
+    assert (response.verified, response.confidence, response.source) == (False, 0.0, "model")
+    assert response.steps > 1, "the heuristic finds no room for all, so all of it is looked at"
     assert response.answer.startswith("Not verified:")
     assert any("are wanted there" in violation for violation in response.violations)
     assert not response.reasoning_trace[0].verified

@@ -52,6 +52,8 @@ class InParts:
         """In a thread of its own; `for_the_answer`: the share of the time that is left to whoever writes it. Raises
         DeadlineExceeded where the time did not suffice for a start, NotReady where the engine stops."""
         self.begun.set()
+        if self.gone.is_set() or time.monotonic() > self.deadline:
+            raise DeadlineExceeded("The deadline passed before this problem's turn came.")
         begun = time.monotonic()
         self._end = self.deadline - for_the_answer * (self.deadline - begun)
         start = self.parts.start()
@@ -125,6 +127,8 @@ class InParts:
 
     def _note(self, choice: Choice) -> None:
         verdict = self.verify(choice)
+        if self._records and _merit(verdict) >= _merit(self._records[-1].verdict):
+            return  # what parts have gained need not be a gain of the whole
         self._records.append(StepRecord(choice.copy(), 1.0 if verdict.optimal else 0.0, verdict))
         if self.listener is not None:
             self.listener(0, len(self._records), self._records[-1])

@@ -20,6 +20,7 @@ from agent_reasoning.errors import (
     ModelMissing,
     NotReady,
     NotVerified,
+    Overloaded,
     ReasoningError,
 )
 from agent_reasoning.schemas import ReasonRequest, ReasonResponse, StreamedStep
@@ -31,7 +32,7 @@ from agent_reasoning.service.parts import InParts
 from agent_reasoning.tasks import Parts, Registry, Task
 
 SMALL = 256
-LARGE_AT_ONCE = 2  # problems that are looked at in parts; others wait
+LARGE_AT_ONCE, LARGE_WAITING = 2, 8  # problems that are looked at in parts
 MAX_VIOLATIONS = 20  # an answer that is wrong everywhere is described well enough by these
 
 log = structlog.get_logger("agent_reasoning.reason")
@@ -62,6 +63,7 @@ class ReasoningService:
         self.draining = False
         self.running = 0
         """Requests that are being answered."""
+        self._large_under_way = 0
         self._large = ThreadPoolExecutor(LARGE_AT_ONCE, thread_name_prefix="parts")
         self._outcomes: set[asyncio.Future[Outcome]] = set()
         self._abandoned = False
@@ -235,6 +237,10 @@ class ReasoningService:
     ) -> Outcome:
         timeout = min(request.timeout_seconds or self.timeout_seconds, self.timeout_seconds)
         remaining = timeout - (time.perf_counter() - begun)
+        if remaining <= 0:
+            raise DeadlineExceeded("The deadline passed while the problem was being read.")
+        if self._large_under_way >= LARGE_AT_ONCE + LARGE_WAITING:
+            raise Overloaded(f"{LARGE_WAITING} problems as large as this are waiting; try again shortly.")
         search = InParts(
             self._engine, prepared.task, parts, prepared.verify, request.seed, time.monotonic() + remaining,
             None if tell is None else teller(prepared, tell, here=True),
@@ -244,10 +250,11 @@ class ReasoningService:
         except RuntimeError:  # its threads have been shut down
             raise NotReady("The service has stopped; another replica will answer.") from None
         self._outcomes.add(outcome)
+        self._large_under_way += 1
         if self._abandoned:  # while this request was being read
             outcome.cancel()
         try:
-            done, _ = await asyncio.wait({outcome}, timeout=max(0.0, remaining))
+            done, _ = await asyncio.wait({outcome}, timeout=remaining)
             if not done and not search.begun.is_set():
                 raise DeadlineExceeded("The deadline passed while other problems as large as this were being answered.")
             if outcome.cancelled():
@@ -259,6 +266,7 @@ class ReasoningService:
             raise
         finally:
             self._outcomes.discard(outcome)
+            self._large_under_way -= 1
             search.gone.set()
             outcome.cancel()  # where it still waits for a thread
 

@@ -1,7 +1,6 @@
 """A cluster and what is to run on it, in whole numbers: the instance of the placement task."""
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -90,18 +89,6 @@ class Cluster:
         capacity = np.array(self.capacity, float).reshape(1, len(self.nodes), len(self.resources))
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where(demand > 0, demand / capacity, 0.0)
-
-    @cached_property
-    def allowed_on(self) -> Sequence[NDArray[np.bool_]]:
-        """[L] of [V]: where each workload may go, as `allowed` has it. Workloads of one list share one array."""
-        kept: dict[tuple[int, ...], NDArray[np.bool_]] = {}
-        found = []
-        for nodes in self.allowed:
-            if nodes not in kept:
-                kept[nodes] = np.zeros(len(self.nodes), bool)
-                kept[nodes][list(nodes)] = True
-            found.append(kept[nodes])
-        return found
 
     @cached_property
     def largest_first(self) -> tuple[int, ...]:

@@ -24,12 +24,18 @@ class PlacementParts:
 
     def __init__(self, cluster: Cluster, seed: int) -> None:
         self._cluster, self._seed = cluster, seed
+        self._placed = packed(cluster)
         self._search: Neighbourhoods | None = None
+
+    @property
+    def begins(self) -> bool:
+        """Whether there is a valid start."""
+        return NOWHERE not in self._placed or self._cluster.as_it_is is not None
 
     def start(self) -> Choice:
         """As it is, or as the heuristic places them, whichever is better. Who fits nowhere is put on a node that it may run
         on: that is not valid, and says so."""
-        placed = packed(self._cluster)
+        placed = self._placed
         found = [at for at in (as_it_is(self._cluster), placed) if at is not None and NOWHERE not in at]
         if found:
             best = min(found, key=lambda at: _reached(self._cluster, np.array(at)))
@@ -41,7 +47,8 @@ class PlacementParts:
 
     @property
     def choice(self) -> Choice:
-        return self._begun.at
+        """With everybody back where it runs who could as well be there."""
+        return self._begun.with_fewest_moves()
 
     @property
     def exhausted(self) -> bool:
@@ -102,9 +109,7 @@ class Neighbourhoods:
     @property
     def exhausted(self) -> bool:
         """Nothing can be better; or each node has been looked at for some times, and nothing was gained."""
-        return self._is_best or self._fruitless * NODES > PATIENCE * max(
-            NODES, int((self._load.max(1, initial=0) > 0).sum())
-        )
+        return self._is_best or self._fruitless * NODES > PATIENCE * max(NODES, int(self._in_use.sum()))
 
     def next(self) -> Part | None:
         """A neighbourhood in which, for all that its bound says, something can get better; None where none was found among those
@@ -139,6 +144,36 @@ class Neighbourhoods:
         self._is_best = self._is_best or (better and _reached(self._cluster, self.at) <= self._cluster.bound)
         return better
 
+    def with_fewest_moves(self) -> Choice:
+        """[L] as it stands, and of equals one that moves fewer."""
+        if self._cluster.objective == "fewest_moves":  # nobody is moved back there but by the model
+            return self.at.copy()
+        capacity, load, at = self._capacity, self._load.copy(), self.at.copy()
+        count, level = np.bincount(at, minlength=len(load)), 1.0
+        if self._cluster.objective == "spread":
+            level = _reached(self._cluster, at) / 100
+        together = {(group, int(at[each])) for each in range(len(at)) for group in self._cluster.kept_apart[each]}
+        for workload in np.flatnonzero((self._current != NOWHERE) & (at != self._current)).tolist():
+            home, groups = int(self._current[workload]), self._cluster.kept_apart[workload]
+            fits = (load[home] + self._demand[workload] <= capacity[home] * level).all()
+            opens = self._cluster.objective == "consolidate" and not count[home]
+            if not fits or opens or not self._cluster.may_run[workload, home]:
+                continue
+            if any((group, home) in together for group in groups):
+                continue
+            together.difference_update((group, int(at[workload])) for group in groups)
+            together.update((group, home) for group in groups)
+            for node, sign in ((int(at[workload]), -1), (home, 1)):
+                load[node] += sign * self._demand[workload]
+                count[node] += sign
+            at[workload] = home
+        return at
+
+    @property
+    def _in_use(self) -> Bools:
+        """[V] by whatever, also by what asks for nothing."""
+        return np.array([bool(here) for here in self._on])
+
     def _full(self) -> NDArray[np.float64]:
         """[V] how full each node is of what it has least of."""
         full: NDArray[np.float64] = (self._load * self._per_capacity).max(1, initial=0.0)
@@ -148,10 +183,10 @@ class Neighbourhoods:
         """Nodes that are not out: one where something is to be gained, and others that could help."""
         full = self._full()
         free = ~self._busy
-        used = free & (self._load.max(1, initial=0) > 0)
+        used = free & self._in_use
         if self._cluster.objective == "consolidate":
             first = np.where(used, self._rng.gumbel(size=len(full)) - EMPTY_FIRST * full, -np.inf)
-            others = used & (full < 1)
+            others = free.copy()  # nodes that are not in use, too: one large one may take the place of several
         elif self._cluster.objective == "spread":
             first = np.where(used, full, -np.inf)
             others = free & (full < full.max())
@@ -203,7 +238,7 @@ class Neighbourhoods:
         return Part(part, tuple(nodes), tuple(workloads), np.array([place[int(self.at[each])] for each in workloads]))
 
     def _allowed(self, workload: int, place: dict[int, int]) -> tuple[int, ...]:
-        allowed = self._cluster.allowed_on[workload]
+        allowed = self._cluster.may_run[workload]
         return tuple(sorted(number for node, number in place.items() if allowed[node]))
 
     def _touching(self, workloads: Iterable[int]) -> list[tuple[int, ...]]:

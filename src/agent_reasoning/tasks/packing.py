@@ -68,7 +68,7 @@ def _as_wanted(cluster: Cluster, wanted: Sequence[int]) -> tuple[Filling, list[i
     filling, homeless = Filling(cluster), []
     for workload in cluster.largest_first:
         node = int(wanted[workload])
-        if node in cluster.allowed[workload] and filling.fits(workload, node):
+        if node != NOWHERE and cluster.may_run[workload, node] and filling.fits(workload, node):
             filling.put(workload, node)
         else:
             homeless.append(workload)

@@ -40,6 +40,7 @@ SPEC = ProblemSpec(
 MOST_PAIRS = 2**24
 LOOKED_AT_WHOLE = 2**12
 """Pairs of a workload and a node, at most: beyond, parts of the cluster are improved (`neighbourhoods`)."""
+MOST_LOOKED_AT_WHOLE = 2**15  # where there is no other way
 ONE = 0.25  # what a workload counts in the sums, beside its shares
 
 
@@ -135,8 +136,12 @@ class Placement(Task[Cluster]):
         return Refit(instance) if instance.workloads else None
 
     def parts(self, instance: Cluster, seed: int) -> PlacementParts | None:
-        whole = len(instance.workloads) * len(instance.nodes) <= LOOKED_AT_WHOLE
-        return None if whole else PlacementParts(instance, seed)
+        pairs = len(instance.workloads) * len(instance.nodes)
+        if pairs <= LOOKED_AT_WHOLE:
+            return None
+        parts = PlacementParts(instance, seed)
+        # Where the heuristic finds no room for all, parts of what it leaves would not help: all of it has to be looked at.
+        return parts if parts.begins or pairs > MOST_LOOKED_AT_WHOLE else None
 
     def decode(self, instance: Cluster, choice: Choice) -> Solution:
         return assigned(instance, settle(instance, choice.tolist()) if instance.workloads else [])

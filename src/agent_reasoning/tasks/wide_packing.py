@@ -27,7 +27,7 @@ class WideFilling:
 
     def room(self, workload: int) -> Bools:
         """[V] where it may go and fits."""
-        fits: Bools = self.cluster.allowed_on[workload] & (self.left >= self.demand[workload]).all(1)
+        fits: Bools = self.cluster.may_run[workload] & (self.left >= self.demand[workload]).all(1)
         for group in self.cluster.kept_apart[workload]:
             if group in self.taken:
                 fits &= ~self.taken[group]
