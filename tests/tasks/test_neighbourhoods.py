@@ -57,7 +57,7 @@ def found_by(kind, part, rng):
 def test_parts_come_back_in_any_order_and_the_whole_stays_valid_and_gets_no_worse(problem, seed):
     cluster, parts = problem
     rng, out = np.random.default_rng(seed), []
-    before = judged(cluster, parts.choice).objective
+    before = judged(cluster, parts.at).objective
 
     for _ in range(16):
         while len(out) < 3 and (part := parts.next()) is not None:
@@ -66,13 +66,14 @@ def test_parts_come_back_in_any_order_and_the_whole_stays_valid_and_gets_no_wors
         if not out:
             break
         part = out.pop(int(rng.integers(len(out))))
-        was, found = parts.choice.copy(), found_by(rng.choice(["nothing", "search", "any"]), part, rng)
+        was, found = parts.at.copy(), found_by(rng.choice(["nothing", "search", "any"]), part, rng)
         better = parts.take(part, found)
 
-        verdict = judged(cluster, parts.choice)
+        verdict, shown = judged(cluster, parts.at), judged(cluster, parts.choice)
         assert verdict.valid, verdict.violations
-        assert verdict.objective <= before
-        moved = np.flatnonzero(parts.choice != was)
+        assert shown.valid, shown.violations
+        assert shown.objective <= verdict.objective <= before
+        moved = np.flatnonzero(parts.at != was)
         assert set(moved.tolist()) <= set(part.workloads)
         if found is None:
             assert not better
@@ -92,9 +93,9 @@ def test_a_part_is_a_small_cluster_in_which_everything_runs_where_it_is_now(prob
     assert 2 <= len(small.nodes) <= NODES
     assert search.first().tolist() == part.at.tolist()
     assert verify(small, assigned(small, part.at.tolist())).valid
-    assert [part.nodes[place] for place in part.at] == parts.choice[list(part.workloads)].tolist()
+    assert [part.nodes[place] for place in part.at] == parts.at[list(part.workloads)].tolist()
     here = set(part.nodes)
-    assert {w for w, node in enumerate(parts.choice.tolist()) if node in here} == set(part.workloads)
+    assert {w for w, node in enumerate(parts.at.tolist()) if node in here} == set(part.workloads)
 
 
 @settings(max_examples=10)

@@ -46,6 +46,11 @@ class PlacementParts:
         )
 
     @property
+    def at(self) -> Choice:
+        """Where everything is now, as parts are drawn from it."""
+        return self._begun.at
+
+    @property
     def choice(self) -> Choice:
         """With everybody back where it runs who could as well be there."""
         return self._begun.with_fewest_moves()
