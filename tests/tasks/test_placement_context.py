@@ -257,7 +257,7 @@ def test_who_fits_nowhere_is_named_with_the_reason(workload, more, said):
         ({"nodes": 1, "workloads": [{"name": "w", "tolerations": [{"operator": "Gt"}]}]}, "'Equal' or 'Exists'"),
         ({"nodes": [{"name": "a", "taints": ["k=v:Never"]}], "workloads": []}, "'NoSchedule', 'PreferNoSchedule' or 'NoExecute'"),
         ({"nodes": 1, "workloads": [{"name": "w", "memory": "512Ti", "replicas": 10}]}, "at most 4096Ti are allowed"),
-        ({"nodes": {"a": {"cpu": 1}}, "workloads": []}, "nodes.kubectl.items: Field required"),
+        ({"nodes": {"a": {"cpu": 1}}, "workloads": []}, "nodes.items: Field required"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named_with_what_is_allowed(context, said):
