@@ -97,7 +97,9 @@ def configure(
     info: TaskInfo, recipe: Recipe, minutes: float, seed: int, device: str, batch_size: int | None = None
 ) -> TrainConfig:
     """The recipe as a configuration."""
-    network = StructuredConfig(info.spec, recipe.hidden, H_cycles=recipe.H_cycles, L_cycles=recipe.L_cycles)
+    network = StructuredConfig(
+        info.spec, recipe.hidden, H_cycles=recipe.H_cycles, L_cycles=recipe.L_cycles, packed=recipe.packed
+    )
     return TrainConfig(
         network,
         recipe.method,

@@ -13,6 +13,7 @@ from agent_reasoning.engine.halting import Halting
 from agent_reasoning.engine.holding import NOTHING
 from agent_reasoning.engine.model import Model
 from agent_reasoning.engine.noise import NoiseStream
+from agent_reasoning.engine.packed import PackedPool
 from agent_reasoning.engine.pool import Candidates, Carry, Choice, Pool, Rows, TensorPool, Ticket, pick, zeros
 from agent_reasoning.networks.batch import ProblemBatch, Shape, collate, draw_ties, map_tensors, seen, tensors_of
 from agent_reasoning.networks.bundle import Bundle
@@ -65,8 +66,15 @@ class StructuredModel(Model):
         return collate([problem], self.network.config.spec, bucket)
 
     def pool(self, bucket: Shape, slots: int) -> Pool:
+        capacity = max(1, min(slots, MOST_ROWS // bucket.pairs))
+        if self.deduction is not None and self.network.config.packed:
+            at_once = max(1, ROWS_AT_ONCE // bucket.pairs) if self.device == "cpu" else capacity
+            return PackedPool(
+                self.network, self.runner, bucket, capacity, self.device,
+                noise=self.deduction.noise, rows_at_once=at_once,
+            )  # fmt: skip
         kind = DeducingPool if self.deduction is not None else HoldingPool if self.holds else StructuredPool
-        return kind(self, bucket, max(1, min(slots, MOST_ROWS // bucket.pairs)))
+        return kind(self, bucket, capacity)
 
 
 class StructuredPool(TensorPool):

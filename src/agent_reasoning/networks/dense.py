@@ -3,16 +3,18 @@ entries where all problems of a batch have one shape. The same numbers as `Messa
 needs them fast; serving takes problems of any shape.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from agent_reasoning.networks.batch import KnownPairs
-from agent_reasoning.networks.structured import MessageBlock
+from agent_reasoning.networks.batch import KnownPairs, Links, Pairs, ProblemBatch
+from agent_reasoning.networks.structured import Layout, MessageBlock
 
 SIDE, BOX = 9, 3
+UNITS = (SIDE * SIDE,) * 4  # cells, and for each digit rows, columns and boxes
 
 
 def known(tokens: Tensor, allowed: Tensor) -> KnownPairs:
@@ -30,23 +32,71 @@ def known(tokens: Tensor, allowed: Tensor) -> KnownPairs:
 
 
 @dataclass(frozen=True, slots=True)
-class Units:
+class Units(Layout):
     """Sudoku: 81 cells row by row, 9 candidates; groups of one candidate in each row, column and box, in this order."""
 
     def heard(self, block: MessageBlock, h: Tensor, spoken: Tensor) -> Tensor:
+        return self._heard(block, h, spoken, (1, 1, 1, 1))
+
+    def _heard(self, block: MessageBlock, h: Tensor, spoken: Tensor, live: Sequence[Tensor | int]) -> Tensor:
+        """`live`: what is told by cells, rows, columns and boxes is multiplied with."""
         B, L, V, _ = h.shape
         cell, row, column, box = spoken.view(B, SIDE, SIDE, V, 4, block.message).unbind(-2)
         to_cell, to_row, to_column, to_box = block.hear
-        told = block.own(h).view(B, SIDE, SIDE, V, -1) + (to_row(pooled(row, (2,))) + to_cell(pooled(cell, (3,))))
-        told = told + to_column(pooled(column, (1,)))
+        told = block.own(h).view(B, SIDE, SIDE, V, -1)
+        told = told + (to_row(pooled(row, (2,)) * live[1]) + to_cell(pooled(cell, (3,)) * live[0]))
+        told = told + to_column(pooled(column, (1,)) * live[2])
         boxes = (B, BOX, BOX, BOX, BOX, V)  # box row, row in it, box column, column in it
-        told = told.view(*boxes, -1) + to_box(pooled(box.reshape(*boxes, block.message), (2, 4)))
+        told = told.view(*boxes, -1) + to_box(pooled(box.reshape(*boxes, block.message), (2, 4)) * live[3])
         heard: Tensor = told.view(B, L, V, -1)
         return heard
 
 
+def unit_links(rows: int) -> Links:
+    """The sets of `rows` Sudokus, as `networks.packed` reads them: 81 cells, then nine digits of each row, column and box."""
+    pair = torch.arange(SIDE**3)
+    cell, digit = pair.div(SIDE, rounding_mode="floor"), pair % SIDE
+    row, column = cell.div(SIDE, rounding_mode="floor"), cell % SIDE
+    box = row.div(BOX, rounding_mode="floor") * BOX + column.div(BOX, rounding_mode="floor")
+    sets = torch.stack([cell, *(unit * SIDE + digit for unit in (row, column, box))], 1)
+    sets = sets + torch.arange(len(UNITS)) * SIDE * SIDE
+    target, source = sets.flatten().sort(stable=True)
+    count = sum(UNITS)
+    starts = torch.arange(0, SIDE * count + 1, SIDE)
+    share = torch.full((rows, count, 1), 1 / SIDE)
+    return Links(source.expand(rows, -1), target.expand(rows, -1), starts.expand(rows, -1), share)
+
+
 @dataclass(frozen=True, slots=True)
-class Neighbours:
+class OpenUnits(Units):
+    """What `networks.packed` computes, over all pairs, so that no shape depends on a value: gone ones are silent, and so are sets
+    with fewer than two left."""
+
+    allowed: Tensor  # (B, L, V) bool
+
+    def heard(self, block: MessageBlock, h: Tensor, spoken: Tensor) -> Tensor:
+        return self._heard(
+            block, h, spoken * self.allowed.unsqueeze(-1), [live.to(h.dtype).unsqueeze(-1) for live in self._live()]
+        )
+
+    def judged(self, batch: Pairs | ProblemBatch) -> Tensor:
+        """Those with a pair that one of its sets joins with another."""
+        B, L, V = self.allowed.shape
+        cell, row, column, box = self._live()
+        flat = (cell | row | column).expand(B, SIDE, SIDE, V)
+        joined = flat.reshape(B, BOX, BOX, BOX, BOX, V) | box
+        return (joined.view(B, L, V) & self.allowed).any(-1)
+
+    def _live(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        B, _, V = self.allowed.shape
+        grid = self.allowed.view(B, SIDE, SIDE, V).long()
+        boxes = grid.view(B, BOX, BOX, BOX, BOX, V)
+        cell, row, column = (grid.sum(dim, keepdim=True) > 1 for dim in (3, 2, 1))
+        return cell, row, column, boxes.sum((2, 4), keepdim=True) > 1
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours(Layout):
     """Mazes: H*W cells row by row; a relation for each side, from the square there, where both are open."""
 
     is_open: Tensor  # (B, H, W) bool
@@ -69,7 +119,7 @@ class Neighbours:
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
+class Columns(Layout):
     """Placement: L workloads, V nodes; a group for each node, of the workloads that may go there, and one for each node and set
     of workloads that are kept apart. Channels: the cell, node, apart."""
 

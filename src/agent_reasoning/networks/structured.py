@@ -7,8 +7,9 @@ state for each (cell, candidate) pair, weights shared over pairs, and messages a
 cells in place of mixing by attention or position. One implementation serves graphs (relations) and grids (groups).
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -30,6 +31,15 @@ class StructuredConfig:
     H_cycles: int = 2
     L_cycles: int = 2
     blocks: int = 1
+    packed: bool = False
+    """Only open pairs are computed (`networks.packed`): for searches in which candidates go."""
+
+    def __post_init__(self) -> None:
+        spec = self.spec
+        if self.packed and (
+            spec.relations or spec.sums or spec.ties or spec.holds or spec.cell_features or spec.candidate_features
+        ):
+            raise ValueError("a packed network is for problems of tokens and groups alone")
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -104,12 +114,16 @@ def put_shifted(heard: Tensor, said: Tensor, by: int) -> None:
         heard[..., :by, :] = said[..., -by:, :]
 
 
-class Layout(Protocol):
-    """How messages go where all problems have one structure, which needs no tables (`networks.dense`)."""
+class Layout(ABC):
+    """How messages go where no tables are needed (`networks.dense`), or others than a batch's (`networks.packed`)."""
 
+    @abstractmethod
     def heard(self, block: "MessageBlock", h: Tensor, spoken: Tensor) -> Tensor:
         """(B, L, V, D) and what was said on each channel, (B, L, V, C * M) -> (B, L, V, 2 * inner), gate and up."""
-        ...
+
+    def judged(self, batch: Pairs | ProblemBatch) -> Tensor:
+        """(B, L): the cells by which an answer is judged."""
+        return batch.cells
 
 
 class MessageBlock(nn.Module):
@@ -127,11 +141,19 @@ class MessageBlock(nn.Module):
         self.hear = nn.ModuleList(nn.Linear(2 * self.message, 2 * inner, bias=False) for _ in range(channels))
         self.down = nn.Linear(inner, D, bias=False)
 
-    def forward(self, h: Tensor, batch: Pairs | ProblemBatch, wires: Wires | Layout) -> Tensor:
+    def hearing(self) -> Tensor:
+        """(channels, 2 * M, 2 * inner): what each channel's messages are multiplied with."""
+        return torch.stack([project.get_parameter("weight").T for project in self.hear])
+
+    def forward(self, h: Tensor, batch: Pairs | ProblemBatch | None, wires: Wires | Layout) -> Tensor:
         """(B, L, V, D) -> (B, L, V, D)"""
         # Messages are non-negative so that zero stands for "nobody spoke" under both mean and max.
         spoken = F.relu(self.speak(h))
-        heard = self._heard(h, spoken, batch, wires) if isinstance(wires, Wires) else wires.heard(self, h, spoken)
+        if isinstance(wires, Wires):
+            assert batch is not None, "wires alone do not say which pairs there are"
+            heard = self._heard(h, spoken, batch, wires)
+        else:
+            heard = wires.heard(self, h, spoken)
         gate, up = heard.chunk(2, -1)
         return rms_norm(h + self.down(F.silu(gate) * up))
 
@@ -258,13 +280,18 @@ class StructuredNetwork(nn.Module):
         # The last answer is fed back: it is what a cell's neighbours would have to live with.
         last = self.answer_logits(carry.z_H, batch).softmax(-1).detach() if batch.held is None else batch.held
         x = x + self._answered(last.to(x.dtype), batch)
-        z_H, z_L = carry.z_H, carry.z_L
+        return self.recur(carry.z_H, carry.z_L, x, batch, wires)
+
+    def recur(
+        self, z_H: Tensor, z_L: Tensor, x: Tensor, batch: Pairs | ProblemBatch | None, wires: Wires | Layout
+    ) -> tuple[Tensor, Tensor]:
+        """The cycles of one supervision step."""
         for cycle in range(self.config.H_cycles):
             # Earlier cycles only bring the state nearer the solution; on the graph they would multiply memory.
             with torch.set_grad_enabled(torch.is_grad_enabled() and cycle == self.config.H_cycles - 1):
                 for _ in range(self.config.L_cycles):
-                    z_L = self._update(z_L + z_H + x, batch, wires)
-                z_H = self._update(z_H + z_L, batch, wires)  # no x: its absence says which job this is (§4.3)
+                    z_L = self.update(z_L + z_H + x, batch, wires)
+                z_H = self.update(z_H + z_L, batch, wires)  # no x: its absence says which job this is (§4.3)
         return z_H, z_L
 
     def read(self, z_H: Tensor, batch: Pairs | ProblemBatch, wires: Wires | Layout) -> StructuredOutput:
@@ -284,7 +311,7 @@ class StructuredNetwork(nn.Module):
         sums: Tensor = self.embed_sums(torch.cat([others, together, F.relu(together - 1)], -1).to(told.dtype))
         return told + sums
 
-    def _update(self, h: Tensor, batch: Pairs | ProblemBatch, wires: Wires | Layout) -> Tensor:
+    def update(self, h: Tensor, batch: Pairs | ProblemBatch | None, wires: Wires | Layout) -> Tensor:
         h = rms_norm(h)
         for block in self.blocks:
             h = block(h, batch, wires)
@@ -294,10 +321,14 @@ class StructuredNetwork(nn.Module):
         """(B,): is this whole answer right? One more application of the network, told the answer, lets every cell
         compare it with its neighbours' before the cells are judged, by their mean and by the worst."""
         answer = logits.detach().softmax(-1).to(z_H.dtype)
-        seen = self._update(z_H + self._answered(answer, batch), batch, wires)
+        seen = self.update(z_H + self._answered(answer, batch), batch, wires)
         state = torch.einsum("blv,blvd->bld", answer, seen)
+        return self.judge(state, answer, batch.cells if isinstance(wires, Wires) else wires.judged(batch))
+
+    def judge(self, state: Tensor, answer: Tensor, which: Tensor) -> Tensor:
+        """What each cell sees of the answer, (B, L, D), the answer, (B, L, V), and the cells to be judged, (B, L) -> (B,)."""
         doubt = 1 - answer.amax(-1, keepdim=True)
-        cells = batch.cells.unsqueeze(-1)
+        cells = which.unsqueeze(-1)
         judged = F.relu(self.q_cell(torch.cat([state, doubt], -1))) * cells
         pooled = torch.cat([judged.sum(1) / cells.sum(1).clamp(min=1), judged.amax(1)], -1)
         return (dot(pooled, self.q_head) + self.q_head.bias).float()

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from agent_reasoning.networks import packed
 from agent_reasoning.networks.batch import FlatLinks, Pairs, ProblemBatch, Wires
 from agent_reasoning.networks.structured import StructuredCarry, StructuredNetwork
 
@@ -25,13 +26,17 @@ class StepRunner:
     that a step is one call. Records itself at the first step; any thread may call."""
 
     def __init__(self, network: StructuredNetwork, *, record: bool) -> None:
-        self._step = _Step(network).eval()
+        self._step = (_PackedStep if network.config.packed else _Step)(network).eval()
         self._recorded: Callable[[list[Tensor]], Stepped] | None = None
         self._record = record
         self._recording = threading.Lock()
 
     def __call__(self, inputs: Sequence[Tensor], carry: Carry, into: Carry) -> Stepped:
-        """`inputs`: see `flatten`; `into` may be `carry` itself."""
+        """`inputs`: see `flatten`; `into` may be `carry` itself.
+
+        Of a packed network `carry` is that of the open pairs and `into` that of all; `inputs`: which of them are open, the
+        question, and the tensors of `Packed`.
+        """
         given = [*carry, *into, *inputs]
         if not self._record:
             written: Stepped = self._step(given)
@@ -73,6 +78,21 @@ class _Step(nn.Module):
         )
         next_z_H.copy_(carry.z_H)
         next_z_L.copy_(carry.z_L)
+        return output.logits.argmax(-1), output.q_halt_logits, output.logits
+
+
+class _PackedStep(nn.Module):
+    """Likewise, over the open pairs."""
+
+    def __init__(self, network: StructuredNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, given: list[Tensor]) -> Stepped:
+        z_H, z_L, kept_z_H, kept_z_L, where, embedded, *tables = given
+        carry, output = packed.step(self.network, (z_H, z_L), packed.Packed(*tables), embedded)
+        for kept, z in zip((kept_z_H, kept_z_L), carry, strict=True):
+            kept.index_copy_(0, where, z)
         return output.logits.argmax(-1), output.q_halt_logits, output.logits
 
 

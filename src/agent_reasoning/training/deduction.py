@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from agent_reasoning.networks.dense import SIDE, Units, known
+from agent_reasoning.networks import packed
+from agent_reasoning.networks.dense import SIDE, UNITS, OpenUnits, Units, known, unit_links
 from agent_reasoning.networks.structured import StructuredCarry, StructuredOutput
 from agent_reasoning.training.branching import Dice, Searches, advance, put
 from agent_reasoning.training.learner import Captured, Learner
@@ -47,6 +48,9 @@ class Deducing:
         self._tokens = torch.zeros((rows, CELLS), dtype=torch.int64, device=device)
         carry = (rows, CELLS, SIDE, config.network.hidden)
         self._z_H, self._z_L = torch.zeros(carry, device=device), torch.zeros(carry, device=device)
+        # A captured step has the same shapes each time, so on a GPU closed pairs are computed, too.
+        packs = config.network.packed and device.type != "cuda"
+        self._sets = packed.Sets.of(unit_links(rows), UNITS, (rows, CELLS, SIDE)) if packs else None
         self._sums = torch.zeros(4, device=device)  # steps, their losses, searches that ended, those with the answer
         if state.step == 0:
             # As many searches are alive as are not: a belief that starts at "never" would only have to be unlearned.
@@ -66,7 +70,7 @@ class Deducing:
         self._state.batches += 1
 
     def trial(self) -> Tensor:
-        return self._loss(self._refined()[1], self._searches.alive())
+        return self._loss(self._refined()[2], self._searches.alive())
 
     def tally(self) -> Tally:
         steps, loss, ended, solved = self._sums.tolist()
@@ -93,9 +97,19 @@ class Deducing:
         self._dice.generator.set_state(self._state.world["dice"])
         return True
 
-    def _refined(self) -> tuple[StructuredCarry, StructuredOutput]:
-        network, problems = self._state.network, known(self._tokens, self._searches.allowed)
-        return network.step(StructuredCarry(self._z_H, self._z_L), problems, network.embed(problems), Units())
+    def _refined(self) -> tuple[Tensor | None, tuple[Tensor, Tensor], StructuredOutput]:
+        """One step of the network: of which rows of the carry, the next ones, and the output."""
+        network, allowed = self._state.network, self._searches.allowed
+        if self._sets is None:
+            problems = known(self._tokens, allowed)
+            layout = OpenUnits(allowed) if network.config.packed else Units()
+            carry, output = network.step(
+                StructuredCarry(self._z_H, self._z_L), problems, network.embed(problems), layout
+            )
+            return None, (carry.z_H, carry.z_L), output
+        pairs = packed.pack(allowed.numpy().copy(), self._sets)
+        z_H, z_L = (z.flatten(0, 2).index_select(0, pairs.rows) for z in (self._z_H, self._z_L))
+        return pairs.rows, *packed.step(network, (z_H, z_L), pairs, packed.embed(network, pairs, self._tokens))
 
     def _loss(self, output: StructuredOutput, alive: Tensor) -> Tensor:
         return deduction_loss(output, self._searches.allowed, self._searches.solution, alive)
@@ -104,12 +118,15 @@ class Deducing:
         """All of one step, from the network to the next states: nothing here waits for the device."""
         alive = self._searches.alive()
         with self._learner.autocast():
-            carry, output = self._refined()
+            rows, stepped, output = self._refined()
         loss = self._loss(output, alive)
         self._learner.learn(loss)
         with torch.no_grad():
-            self._z_H.copy_(carry.z_H)
-            self._z_L.copy_(carry.z_L)
+            for kept, z in zip((self._z_H, self._z_L), stepped, strict=True):
+                if rows is None:
+                    kept.copy_(z)
+                else:
+                    kept.flatten(0, 2).index_copy_(0, rows, z.to(kept.dtype))
             came = advance(
                 self._searches, output.logits.detach(), output.q_halt_logits.detach(), self._dice,
                 remove_below=self._remove_below, dead_below=self._dead_below,

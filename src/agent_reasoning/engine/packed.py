@@ -1,0 +1,130 @@
+"""Slots of a packed network (`networks.packed`), whose problems lose candidates from step to step: a step computes the pairs that
+are still open, and writes their carry back to where the slot keeps all of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, NoReturn
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from agent_reasoning.engine.noise import NoiseStream, gaussians
+from agent_reasoning.engine.pool import Candidates, Carry, Rows, TensorPool, Ticket, ticket
+from agent_reasoning.networks.batch import Links, ProblemBatch, Shape
+from agent_reasoning.networks.packed import Sets, embed, first_of, pack
+from agent_reasoning.networks.structured import StructuredNetwork
+from agent_reasoning.networks.traced import StepRunner
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """The open pairs of some slots, as long as none of them begins another problem or loses a candidate."""
+
+    slots: tuple[int, ...]
+    begun: tuple[int, ...]  # how many problems each slot has had
+    narrowed: tuple[int, ...]  # how often its candidates have been changed
+    sets: Sets
+    where: Tensor  # (N,) int64: among the pairs of all slots
+    place: Tensor  # (N,) int64: among `most` for each of these slots
+    most: int  # open pairs of one slot
+    inputs: tuple[Tensor, ...]  # as the runner takes them
+
+
+class PackedPool(TensorPool):
+    """`rows_at_once`: on a CPU one, so that what a step rounds does not depend on what it shares a step with."""
+
+    def __init__(
+        self, network: StructuredNetwork, runner: StepRunner, shape: Shape, capacity: int, device: str, *,
+        noise: float, rows_at_once: int,
+    ) -> None:  # fmt: skip
+        carry = (shape.cells, shape.width, network.config.hidden)
+        super().__init__(
+            carry, torch.float32, device, capacity,
+            noise=noise, rows_at_once=rows_at_once, threads=1, whole=False,
+        )  # fmt: skip
+        self._network, self._run, self._shape = network, runner, shape
+        self._kept = self._z_H.flatten(0, 2), self._z_L.flatten(0, 2)
+        self._problems: list[ProblemBatch | None] = [None] * capacity
+        self._allowed = np.zeros((capacity, shape.cells, shape.width), bool)
+        self._begun, self._narrowed = [0] * capacity, [0] * capacity
+        self._last: list[Open | None] = [
+            None
+        ] * capacity  # by the first of its slots, which no other step has meanwhile
+        self.size_bytes = self._z_H.nbytes + self._z_L.nbytes + self._allowed.nbytes
+
+    def _put(self, slot: int, arranged: ProblemBatch, stream: NoiseStream) -> Carry:
+        self._problems[slot] = arranged
+        self._begun[slot] += 1
+        self._set(slot, arranged.allowed[0].numpy())
+        return self._fresh()
+
+    @torch.inference_mode()
+    def narrow(self, slot: int, candidates: Candidates, stream: NoiseStream | None) -> None:
+        self._set(slot, candidates)
+        if stream is not None:
+            self._z_H[slot], self._z_L[slot] = self._fresh()
+            self._steps[slot], self._streams[slot] = 0, stream
+
+    @torch.inference_mode()
+    def step(self, slots: Sequence[int]) -> Ticket:
+        self._use_threads()
+        for slot in slots:
+            self._steps[slot] += 1
+        now = self._last[slots[0]] = self._now(tuple(slots))
+        z_H, z_L = (kept.index_select(0, now.where) for kept in self._kept)
+        keys = [self._streams[slot].key(self._steps[slot]) if self._noise else 0 for slot in slots]
+        if any(keys):
+            noise_H, noise_L = self._drawn(keys, now)
+            z_H, z_L = z_H + noise_H, z_L + noise_L
+        return ticket(self._run(now.inputs, (z_H, z_L), self._kept), None)
+
+    def _now(self, slots: tuple[int, ...]) -> Open:
+        begun, narrowed = tuple(self._begun[slot] for slot in slots), tuple(self._narrowed[slot] for slot in slots)
+        last = self._last[slots[0]]
+        of_these = last is not None and (last.slots, last.begun) == (slots, begun)
+        if last is not None and of_these and last.narrowed == narrowed:
+            return last
+        problems = [problem for slot in slots if (problem := self._problems[slot]) is not None]
+        sets = last.sets if last is not None and of_these else sets_of(problems, self._shape)
+        pairs = pack(self._allowed[list(slots)], sets)
+        of_slot, of_pair = np.divmod(pairs.rows.numpy(), self._shape.pairs)
+        counts = np.bincount(of_slot, minlength=len(slots))
+        where = torch.from_numpy(np.array(slots)[of_slot] * self._shape.pairs + of_pair).to(self._device)
+        # A slot's noise goes to its own open pairs, whoever steps beside it.
+        most = int(counts.max())
+        rank = np.arange(len(of_slot)) - first_of(counts)[of_slot]
+        place = torch.from_numpy(of_slot * most + rank).to(self._device)
+        tokens = torch.cat([problem.tokens for problem in problems]).to(self._device)
+        pairs = pairs.to(self._device)
+        inputs = (where, embed(self._network, pairs, tokens), *pairs.tensors())
+        return Open(slots, begun, narrowed, sets, where, place, most, inputs)
+
+    def _drawn(self, keys: Sequence[int], now: Open) -> tuple[Tensor, Tensor]:
+        """(N, D) each, for z_H and z_L."""
+        width = self._network.config.hidden
+        drawn = gaussians(torch.tensor(keys, device=self._device), now.most * width)
+        noise_H, noise_L = ((noise * self._noise).view(-1, width).index_select(0, now.place) for noise in drawn)
+        return noise_H, noise_L
+
+    def _fresh(self) -> Carry:
+        shape = (self._shape.cells, self._shape.width, self._network.config.hidden)
+        return self._network.H_init.expand(shape), self._network.L_init.expand(shape)
+
+    def _set(self, slot: int, candidates: Candidates) -> None:
+        cells, width = candidates.shape
+        self._allowed[slot, :cells, :width] = candidates
+        self._narrowed[slot] += 1
+
+    def _inputs(self, rows: Rows) -> NoReturn:
+        raise NotImplementedError("what a step reads follows from the candidates that are left")
+
+    def _refine(self, inputs: Any, carry: Carry, into: Carry) -> NoReturn:
+        raise NotImplementedError("see `step`")
+
+
+def sets_of(problems: Sequence[ProblemBatch], shape: Shape) -> Sets:
+    """Of problems of this shape, on the CPU."""
+    links = [problem.sets for problem in problems]
+    joined = Links(*(torch.cat([getattr(each, field.name) for each in links]) for field in fields(Links)))
+    return Sets.of(joined, shape.sets, (len(links), shape.cells, shape.width))
