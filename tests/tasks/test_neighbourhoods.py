@@ -165,8 +165,9 @@ def test_who_fits_nowhere_is_put_where_it_may_run_and_the_verifier_says_so():
 
 @settings(max_examples=100)
 @given(cluster=clusters(most_nodes=5, most_workloads=8))
-def test_as_it_is_is_the_same_for_small_and_large(cluster):
-    assert wide_packing.as_it_is(cluster) == packing.as_it_is(cluster)
+def test_what_runs_validly_may_stay_as_it_is(cluster):
+    stays = independent.as_it_is(cluster) is not None
+    assert packing.as_it_is(cluster) == (list(cluster.current) if stays else None)
 
 
 def one_by_one(cluster):

@@ -35,9 +35,6 @@ class Recipe:
     batch_size: int = 64
     learning_rate: float = 2e-3
     weight_decay: float = 0.1
-    repeats: int = 1
-    """How often training sees each instance, some time apart and with other ties: where labels take longer to make than to
-    learn from."""
     max_steps: int = 16
     """The bundle's own limit of refinement steps."""
     samples: int = 8

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from agent_reasoning.problem import Bools, Ints
 from agent_reasoning.tasks.base import Choice
 from agent_reasoning.tasks.cluster import NOWHERE, Cluster
+from agent_reasoning.tasks.packing import as_it_is, cost
 from agent_reasoning.tasks.refit import Refit
-from agent_reasoning.tasks.wide_packing import as_it_is, packed
+from agent_reasoning.tasks.wide_packing import packed
 
 NODES, PAIRS = 8, 512  # of a neighbourhood, at most: about what the model is trained on
 TRIES = 16  # at a neighbourhood in which something can get better
@@ -38,9 +39,9 @@ class PlacementParts:
         placed = self._placed
         found = [at for at in (as_it_is(self._cluster), placed) if at is not None and NOWHERE not in at]
         if found:
-            best = min(found, key=lambda at: _reached(self._cluster, np.array(at)))
+            best = min(found, key=lambda at: cost(self._cluster, at))
             self._search = Neighbourhoods(self._cluster, best, self._seed)
-            return self._search.at
+            return self.choice  # so that what comes of the parts, and nothing else, makes it better
         return np.array(
             [at if at != NOWHERE else nodes[0] for at, nodes in zip(placed, self._cluster.allowed, strict=True)]
         )
@@ -98,7 +99,6 @@ class Neighbourhoods:
         self._capacity = np.array(cluster.capacity, float)
         self._demand = np.array(cluster.demand, float)
         self._current = np.array(cluster.current)
-        self._groups = [frozenset(group) for group in cluster.apart]
         self.at: Ints = np.array(at)
         self._on: list[set[int]] = [set() for _ in cluster.nodes]
         for workload, node in enumerate(self.at.tolist()):
@@ -109,7 +109,7 @@ class Neighbourhoods:
         self._busy: Bools = np.zeros(len(cluster.nodes), bool)
         self._fruitless = 0  # neighbourhoods since the last gain
         self.looked_at = 0  # those that have come back
-        self._is_best = _reached(cluster, self.at) <= cluster.bound
+        self._is_best = cost(cluster, self.at.tolist()) <= cluster.bound
 
     @property
     def exhausted(self) -> bool:
@@ -125,7 +125,7 @@ class Neighbourhoods:
                 self._fruitless += not self._busy.any()  # nobody is waited for who could change that
                 return None
             part = self._part(nodes)
-            if part.cluster.workloads and _reached(part.cluster, part.at) > part.cluster.bound:
+            if part.cluster.workloads and cost(part.cluster, part.at.tolist()) > part.cluster.bound:
                 self._busy[list(part.nodes)] = True
                 return part
             self._fruitless += 1
@@ -136,7 +136,7 @@ class Neighbourhoods:
         the neighbourhood became less."""
         self._busy[list(part.nodes)] = False
         self.looked_at += 1
-        better = found is not None and _reached(part.cluster, found) < _reached(part.cluster, part.at)
+        better = found is not None and cost(part.cluster, found.tolist()) < cost(part.cluster, part.at.tolist())
         if found is not None and (better or self._evens_out(part, found)):
             for workload, place in zip(part.workloads, found.tolist(), strict=True):
                 was, node = int(self.at[workload]), part.nodes[place]
@@ -146,7 +146,7 @@ class Neighbourhoods:
                 self._load[node] += self._demand[workload]
                 self.at[workload] = node
         self._fruitless = 0 if better else self._fruitless + 1
-        self._is_best = self._is_best or (better and _reached(self._cluster, self.at) <= self._cluster.bound)
+        self._is_best = self._is_best or (better and cost(self._cluster, self.at.tolist()) <= self._cluster.bound)
         return better
 
     def with_fewest_moves(self) -> Choice:
@@ -156,7 +156,7 @@ class Neighbourhoods:
         capacity, load, at = self._capacity, self._load.copy(), self.at.copy()
         count, level = np.bincount(at, minlength=len(load)), 1.0
         if self._cluster.objective == "spread":
-            level = _reached(self._cluster, at) / 100
+            level = cost(self._cluster, at.tolist()) / 100
         together = {(group, int(at[each])) for each in range(len(at)) for group in self._cluster.kept_apart[each]}
         for workload in np.flatnonzero((self._current != NOWHERE) & (at != self._current)).tolist():
             home, groups = int(self._current[workload]), self._cluster.kept_apart[workload]
@@ -252,7 +252,8 @@ class Neighbourhoods:
 
     def _evens_out(self, part: Part, found: Ints) -> bool:
         """Whether equals are worth taking: fuller full nodes and emptier empty ones make the next to be released."""
-        if self._cluster.objective != "consolidate" or _reached(part.cluster, found) > _reached(part.cluster, part.at):
+        worse = cost(part.cluster, found.tolist()) > cost(part.cluster, part.at.tolist())
+        if worse or self._cluster.objective != "consolidate":
             return False
         return _squares(part.cluster, found) > _squares(part.cluster, part.at)
 
@@ -267,13 +268,3 @@ def _loads(cluster: Cluster, at: Ints) -> NDArray[np.float64]:
 
 def _squares(cluster: Cluster, at: Ints) -> float:
     return float((_loads(cluster, at).max(1, initial=0.0) ** 2).sum())
-
-
-def _reached(cluster: Cluster, at: Ints) -> float:
-    """The objective, of a valid placement."""
-    if cluster.objective == "consolidate":
-        return float(len(set(at.tolist())))
-    if cluster.objective == "fewest_moves":
-        current = np.array(cluster.current)
-        return float(((at != current) & (current != NOWHERE)).sum())
-    return float(np.ceil(_loads(cluster, at).max(initial=0.0) * 100 - 1e-7))

@@ -87,7 +87,7 @@ def as_it_is(cluster: Cluster) -> list[int] | None:
     """Where everything runs, if that is valid."""
     filling = Filling(cluster)
     for workload, node in enumerate(cluster.current):
-        if node not in cluster.allowed[workload] or not filling.fits(workload, node):
+        if node == NOWHERE or not cluster.may_run[workload, node] or not filling.fits(workload, node):
             return None
         filling.put(workload, node)
     return filling.at

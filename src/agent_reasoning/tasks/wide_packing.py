@@ -74,14 +74,6 @@ def _packed(cluster: Cluster, objective: Objective) -> list[int]:
     return [int(node) for node in filling.at]
 
 
-def as_it_is(cluster: Cluster) -> list[int] | None:
-    """Where everything runs, if that is valid."""
-    filling = WideFilling(cluster)
-    if all(_stayed(filling, workload) for workload in range(len(cluster.workloads))):
-        return [int(node) for node in filling.at]
-    return None
-
-
 def _stayed(filling: WideFilling, workload: int) -> bool:
     node = filling.cluster.current[workload]
     stays = node != NOWHERE and bool(filling.room(workload)[node])

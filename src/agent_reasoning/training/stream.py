@@ -1,9 +1,9 @@
 """Batches of generated instances, with labels."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
-from typing import Any, cast
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +15,6 @@ from agent_reasoning.tasks import Labelled, Task, is_best, to_reach, verdict_on
 
 IGNORED = -100  # the label of a padded cell
 TRAINING = 3  # the third number of these instances' seeds; evaluation's are others
-KEPT = 48  # batches that may be shown again
 
 Judge = Callable[[NDArray[np.int64]], NDArray[np.bool_]]
 Alike = tuple[tuple[int, ...], ...]
@@ -64,24 +63,12 @@ def draw_batch(task: Task[Any], batch_size: int, seed: int, number: int, source:
     Generated instances of a batch have one size, drawn from the task's training sizes: padding costs time.
     """
     rng = np.random.default_rng([seed, number])
-    repeats = task.info.recipe.repeats
-    batch = collate_labelled(
-        task, _instances(cast(Hashable, task), batch_size, seed, replayed(rng, number, repeats), source)
-    )
+    batch = collate_labelled(task, _instances(task, batch_size, seed, number, source))
     return replace(batch, problems=draw_ties(batch.problems, task.info.spec, [rng] * batch_size))
 
 
-def replayed(rng: np.random.Generator, number: int, repeats: int) -> int:
-    """Which instances batch `number` shows: every `repeats`-th new ones, the others some that were new not long ago."""
-    newest = number // repeats
-    if number % repeats == 0:
-        return newest
-    return newest - int(rng.integers(min(newest + 1, KEPT)))
-
-
-@lru_cache(2 * KEPT)
-def _instances(task: Any, batch_size: int, seed: int, index: int, source: Source | None) -> list[Labelled[Any]]:
-    rng = np.random.default_rng([seed, index, TRAINING])
+def _instances(task: Task[Any], batch_size: int, seed: int, number: int, source: Source | None) -> list[Labelled[Any]]:
+    rng = np.random.default_rng([seed, number, TRAINING])
     smallest, largest = task.info.training_sizes
     size = int(rng.integers(smallest, largest + 1))
     return [source(rng) if source else task.generate(rng, size) for _ in range(batch_size)]
