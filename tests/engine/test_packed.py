@@ -14,6 +14,7 @@ from agent_reasoning.networks.batch import collate
 from agent_reasoning.networks.bundle import Bundle, BundleConfig, load_bundle, save_bundle
 from agent_reasoning.networks.dense import OpenUnits, known
 from agent_reasoning.networks.structured import StructuredConfig, StructuredNetwork
+from agent_reasoning.networks.traced import StepRunner
 from agent_reasoning.tasks import builtin_tasks
 
 TASK = builtin_tasks().get("sudoku")
@@ -158,6 +159,21 @@ def test_threads_step_and_narrow_different_slots_at_once(model, puzzles, narrowe
         found = list(threads.map(lambda slot: run(shared, slot), range(3)))
     for ours, theirs in zip(found, expected, strict=True):
         assert all((one == other).all() for one, other in zip(ours, theirs, strict=True))
+
+
+def test_the_recorded_step_is_the_written_one_whatever_is_left(model, puzzles, narrowed):
+    recorded, written = pool_of(model, puzzles[0]), pool_of(model, puzzles[0])
+    recorded._run, written._run = (StepRunner(model.network, record=record) for record in (True, False))
+    for slot, puzzle in enumerate(puzzles):
+        for pool in (recorded, written):
+            entered(model, pool, slot, puzzle, NOISY)
+        for candidates in (puzzle.candidates, *narrowed[slot]):
+            for pool in (recorded, written):
+                pool.narrow(slot, candidates, None)
+            found, expected = recorded.step([slot]).read(), written.step([slot]).read()
+            assert found.logits == pytest.approx(expected.logits, abs=1e-4)
+            assert found.q_halt_logits == pytest.approx(expected.q_halt_logits, abs=1e-4)
+    assert recorded._run._recorded is not recorded._run._step  # it was recorded, not given up
 
 
 def test_a_bundle_says_that_it_is_packed(model, tmp_path):

@@ -55,7 +55,7 @@ def test_where_recording_is_not_possible_the_step_runs_as_written(monkeypatch):
     assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
 
 
-@pytest.mark.parametrize("task", ["rollout", "sudoku"])
+@pytest.mark.parametrize("task", ["rollout", "root-cause", "maze"])
 def test_the_shipped_models_are_recorded_and_answer_as_written(models, registry, task):
     model = next(model for model in models if model.task == task)
     item = registry.get(task).generate(np.random.default_rng(1), 24).instance

@@ -238,5 +238,5 @@ def believe(network: StructuredNetwork, z_H: Tensor, logits: Tensor, packed: Pac
     seen = network.update(z_H + network.embed_answer(mine), None, packed) * mine
     each = torch.ones_like(packed.rows).cumsum(0) - 1
     state = F.embedding_bag(each, seen, packed.cells, mode="sum").view(B, L, -1)
-    is_open = torch.zeros_like(packed.allowed).flatten().index_fill(0, packed.rows, True).view(packed.allowed.shape)
-    return network.judge(state, answer.to(z_H.dtype), is_open.any(-1))
+    last = torch.cat([packed.cells[1:], torch.ones_like(packed.rows).sum().unsqueeze(0)])
+    return network.judge(state, answer.to(z_H.dtype), (last > packed.cells).view(B, L))
