@@ -62,8 +62,9 @@ class Opinion:
     @property
     def belief(self) -> float:
         """The logarithm of the probability that it gives to its own answer: that one is left, and each cell's."""
-        weights = np.exp(self.logits - self.logits.max(1, keepdims=True))
-        return float(-np.log(weights.sum(1)).sum() - np.logaddexp(0, -self.alive_logit))
+        by_candidate = self.logits.T.copy()  # numpy reduces the first axis many times as fast as a short last one
+        weights = np.exp(by_candidate - by_candidate.max(0))
+        return float(-np.log(weights.sum(0)).sum() - np.logaddexp(0, -self.alive_logit))
 
 
 @dataclass(frozen=True, slots=True)
