@@ -58,18 +58,8 @@ def told(outcome):
 
 
 @pytest.fixture
-def serve():
-    started = []
-
-    def make(model=None, **options):
-        engine = Engine([model or model_of()], **{"workers": 1} | options)
-        engine.start()
-        started.append(engine)
-        return engine
-
-    yield make
-    for engine in started:
-        engine.stop()
+def serve(engines):
+    return lambda model=None, **options: engines(model or model_of(), **options)
 
 
 @pytest.fixture(scope="module")
