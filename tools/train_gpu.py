@@ -43,7 +43,7 @@ def pack(task: str, puzzles: list[Path], output: Path, count: int, seed: int, pr
         pack_mazes(output / MAZES, count, seed, processes)
     else:
         raise SystemExit(f"{task} is trained on a CPU, with `agent-reasoning train {task}`.")
-    fields = ("method", "learning_rate", "weight_decay", "deduction")
+    fields = ("method", "learning_rate", "weight_decay")
     recipe = {name: getattr(config, name) for name in fields}
     (output / CONFIG).write_text(json.dumps({"network": config.network.to_dict(), **recipe}, indent=1) + "\n")
 

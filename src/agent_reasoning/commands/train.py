@@ -108,7 +108,6 @@ def configure(
         supervision_steps=recipe.supervision_steps,
         learning_rate=recipe.learning_rate,
         weight_decay=recipe.weight_decay,
-        deduction=dict(recipe.deduction),
         seed=seed,
         device=device,
     )

@@ -63,7 +63,7 @@ class Sudoku(Task[Puzzle]):
             samples=64,
             noise=0.0,
             halting={"head_start": 8},
-            deduction={"remove_below": 0.08, "dead_below": 0.1, "patience": 1, "noise": 0.3},
+            deduction={"remove_below": 0.04, "dead_below": 0.1, "patience": 1, "noise": 0.03, "caution": 0.2},
             packed=True,
         ),
         # Shallow steps, many of them: a hard puzzle needs dozens, and each is a chance to stop.

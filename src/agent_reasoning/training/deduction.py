@@ -20,6 +20,7 @@ from agent_reasoning.training.state import TrainConfig, TrainState
 KEPT_WEIGHT = (
     8.0  # of a candidate that must stay, as in LDT: a wrong removal loses the answer, a right one saves a step
 )
+REMOVE_BELOW, DEAD_BELOW = 0.08, 0.1  # bolder than what is served: a search has to see what its mistakes lead to
 ANSWER_WEIGHT, ALIVE_WEIGHT = 0.2, 0.3
 FEWEST_PAIRS, FEWEST_CELLS = 20, 5  # undecided ones: below, those of a nearly solved puzzle would weigh too much each
 MOST_CELL_LOSS = 50.0
@@ -40,7 +41,6 @@ class Deducing:
         label: Callable[[int], list[Labelled]] | None = None,
     ) -> None:
         self._state, self._pool, self._label = state, pool, label
-        self._remove_below, self._dead_below = config.deduction["remove_below"], config.deduction["dead_below"]
         self._learner = Learner(config, state)
         device, rows = self._learner.device, config.batch_size
         self._dice = Dice(torch.Generator(device).manual_seed(config.seed), device)
@@ -129,7 +129,7 @@ class Deducing:
                     kept.flatten(0, 2).index_copy_(0, rows, z.to(kept.dtype))
             came = advance(
                 self._searches, output.logits.detach(), output.q_halt_logits.detach(), self._dice,
-                remove_below=self._remove_below, dead_below=self._dead_below,
+                remove_below=REMOVE_BELOW, dead_below=DEAD_BELOW,
             )  # fmt: skip
             self._renew(came.ended, came.renewed)
             one = torch.ones_like(loss)

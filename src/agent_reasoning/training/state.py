@@ -31,8 +31,6 @@ class TrainConfig:
     weight_decay: float = 0.1
     clip_norm: float = 1.0
     ema: float = 0.999
-    deduction: dict[str, float] = field(default_factory=dict)
-    """By deduction, what the engine will search with; see `engine.deduction.Policy`."""
     seed: int = 0
     device: str = "cpu"
     save_seconds: float = 120.0
