@@ -10,7 +10,7 @@ from agent_reasoning.commands.train import configure, recipe_of, resumed
 from agent_reasoning.errors import ConfigurationError, InvalidRequest
 from agent_reasoning.service.keys import Keys
 from agent_reasoning.tasks import builtin_tasks
-from agent_reasoning.training.state import start
+from agent_reasoning.training.state import settings, start
 from tests.live import command, environment
 
 COMPOSE = """
@@ -187,6 +187,19 @@ def test_a_run_does_not_go_on_by_another_method():
 
     with pytest.raises(ConfigurationError, match="--method deduction"):
         resumed(configure(info, recipe_of(info, "recursion"), 60, 5, "cpu"), state, None, None)
+
+
+def test_a_run_of_a_network_that_was_not_packed_does_not_go_on_as_one_that_is():
+    """Its weights would fit, and mean something else."""
+    info = builtin_tasks().get("sudoku").info
+    config = configure(info, info.recipe, 60, 5, "cpu")
+    state = start(config)
+    state.settings = {"method": "deduction", "minutes": 60.0, "seed": 5}
+
+    with pytest.raises(ConfigurationError, match="before networks were packed"):
+        resumed(config, state, None, None)
+    state.settings = settings(config)
+    assert resumed(config, state, None, None).minutes == 60
 
 
 def test_a_method_that_the_task_has_no_recipe_for_is_refused_with_those_it_has():

@@ -33,9 +33,7 @@ def measured() -> dict[str, list[Line]]:
     """method -> its lines, of all sets"""
     recursion = [line for line in lines("search.json", "rows") if line["task"] == "sudoku" and line["max_steps"] == 64]
     untrained = [line for line in lines("sudoku-untrained.json", "search") if "untrained" in line["who"]]
-    hardest = [line for line in lines("sudoku-search.json", "search") if line["instances_of"].startswith("hardest")]
-    deduction = [*lines("sudoku-17clue-250.json", "search"), *hardest]
-    return {DEDUCTION: deduction, RECURSION: recursion, UNTRAINED: untrained}
+    return {DEDUCTION: lines("sudoku-search.json", "search"), RECURSION: recursion, UNTRAINED: untrained}
 
 
 def labels(found: list[Line]) -> list[tuple[str, float, float]]:

@@ -134,7 +134,10 @@ def read_config(where: Path, minutes: float, batch_size: int | None, seed: int, 
     from agent_reasoning.training.state import TrainConfig
 
     data = json.loads((where / CONFIG).read_text())
-    config = TrainConfig(StructuredConfig.from_dict(data.pop("network")), **data)
+    try:
+        config = TrainConfig(StructuredConfig.from_dict(data.pop("network")), **data)
+    except (KeyError, TypeError) as error:
+        raise SystemExit(f"{where / CONFIG} was packed by another version ({error}): pack again.") from None
     batch_size = batch_size or BATCH_SIZES[config.method]
     return replace(config, minutes=minutes, batch_size=batch_size, seed=seed, device=device, save_seconds=60.0)
 

@@ -27,6 +27,6 @@ class PlainBatch:
     @torch.inference_mode()
     def step(self) -> Choice:
         """One supervision step of all rows: [B, L]."""
-        choices, _ = self._runner(self._inputs, self._carry, self._carry)
+        choices, *_ = self._runner(self._inputs, self._carry, self._carry)
         answers: Choice = np.asarray(choices)
         return answers

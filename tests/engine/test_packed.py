@@ -1,18 +1,21 @@
 """Slots of a packed network: a step is that of the candidates which are left, whoever is stepped beside it."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from agent_reasoning.engine.confidence import Confidence
+from agent_reasoning.engine.loading import load_model
 from agent_reasoning.engine.noise import NoiseStream
 from agent_reasoning.engine.packed import PackedPool
 from agent_reasoning.engine.structured import StructuredModel
+from agent_reasoning.errors import BundleError
 from agent_reasoning.networks.batch import collate
-from agent_reasoning.networks.bundle import Bundle, BundleConfig, load_bundle, save_bundle
-from agent_reasoning.networks.dense import OpenUnits, known
+from agent_reasoning.networks.bundle import Bundle, BundleConfig, save_bundle
+from agent_reasoning.networks.dense import Units, known
 from agent_reasoning.networks.structured import StructuredConfig, StructuredNetwork
 from agent_reasoning.networks.traced import StepRunner
 from agent_reasoning.tasks import builtin_tasks
@@ -49,11 +52,11 @@ def narrowed(puzzles):
     return found
 
 
-def pool_of(model, puzzle, slots=4, at_once=None):
-    pool = model.pool(model.bucket(puzzle), slots)
+def pool_of(model, puzzle, at_once=1):
+    pool = model.pool(model.bucket(puzzle), 4)
     assert isinstance(pool, PackedPool)
-    if at_once:
-        pool.rows_at_once = at_once
+    assert pool.rows_at_once == 1
+    pool.rows_at_once = at_once
     return pool
 
 
@@ -73,7 +76,7 @@ def test_a_step_is_the_networks_over_what_is_left(model, puzzles, narrowed):
         allowed = torch.from_numpy(candidates)[None]
         problems = known(tokens, allowed)
         carry = network.initial_carry(problems) if carry is None else carry
-        carry, output = network.step(carry, problems, network.embed(problems), OpenUnits(allowed))
+        carry, output = network.step(carry, problems, network.embed(problems), Units.of(allowed))
         refined = pool.step([2]).read()
         assert refined.choices[0].tolist() == output.logits.argmax(-1)[0].tolist()
         assert refined.q_halt_logits == pytest.approx(output.q_halt_logits.numpy(), abs=1e-4)
@@ -128,6 +131,19 @@ def test_a_branch_that_begins_anew_is_as_if_it_had_just_entered(model, puzzles, 
         assert (used.step([0]).read().logits == fresh.step([0]).read().logits).all()
 
 
+def test_a_puzzle_in_which_nothing_is_open_is_stepped_all_the_same(model, puzzles):
+    """81 givens are a request like any other."""
+    full = np.eye(9, dtype=bool)[[(3 * (r % 3) + r // 3 + c) % 9 for r in range(9) for c in range(9)]]
+    pool = pool_of(model, puzzles[0], at_once=4)
+    for slot, puzzle in enumerate(puzzles[:2]):
+        entered(model, pool, slot, puzzle, NOISY)
+    pool.narrow(0, full, None)
+    for slots in ([0], [0, 1], [0]):
+        refined = pool.step(slots).read()
+        assert refined.choices[0].tolist() == full.argmax(1).tolist()
+        assert np.isfinite(refined.q_halt_logits).all()
+
+
 def test_noise_makes_a_difference(model, puzzles):
     pool = pool_of(model, puzzles[0])
     for slot, stream in enumerate((PLAIN, NOISY, NoiseStream(4, 1))):
@@ -176,6 +192,18 @@ def test_the_recorded_step_is_the_written_one_whatever_is_left(model, puzzles, n
     assert recorded._run._recorded is not recorded._run._step  # it was recorded, not given up
 
 
-def test_a_bundle_says_that_it_is_packed(model, tmp_path):
+def test_a_bundle_says_that_it_is_packed_and_needs_no_policy_for_it(model, puzzles, tmp_path):
     save_bundle(tmp_path, BundleConfig("toy", "sudoku", NETWORK, 8), model.network, "# toy\n")
-    assert load_bundle(tmp_path).config.network.packed
+    loaded = load_model(tmp_path, "cpu")
+    pools = [pool_of(each, puzzles[0]) for each in (loaded, model)]
+    for pool in pools:
+        entered(loaded, pool, 0, puzzles[0], PLAIN)
+    one, other = (pool.step([0]).read().logits for pool in pools)
+    assert (one == other).all()
+
+
+def test_a_network_over_all_pairs_removes_no_candidates(model, tmp_path):
+    config = replace(NETWORK, packed=False)
+    save_bundle(tmp_path, BundleConfig("toy", "sudoku", config, 8, deduction={"noise": 0.3}), model.network, "# toy\n")
+    with pytest.raises(BundleError, match="train it again"):
+        load_model(tmp_path, "cpu")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from agent_reasoning.networks import packed
 from agent_reasoning.networks.batch import collate
-from agent_reasoning.networks.dense import UNITS, OpenUnits, known, unit_links
+from agent_reasoning.networks.dense import UNITS, Units, known, unit_links
 from agent_reasoning.networks.structured import FORBIDDEN_LOGIT, StructuredCarry, StructuredConfig, StructuredNetwork
 from agent_reasoning.problem import Problem, ProblemSpec
 from agent_reasoning.tasks import builtin_tasks
@@ -42,7 +42,7 @@ def a_state(seed, share):
 
 def over_all(network, tokens, allowed, carry):
     problems = known(tokens, allowed)
-    after, output = network.step(StructuredCarry(*carry), problems, network.embed(problems), OpenUnits(allowed))
+    after, output = network.step(StructuredCarry(*carry), problems, network.embed(problems), Units.of(allowed))
     return (after.z_H, after.z_L), output
 
 
@@ -147,6 +147,16 @@ def test_the_lists_are_those_of_the_sets(some):
     for row, first, end in zip(rows, pairs.members.tolist(), ends, strict=True):
         heard = {place for place, members in entries.items() if row in [pair for _, pair in members]}
         assert sorted(pairs.member_of.tolist()[first:end]) == sorted(heard)
+
+
+def test_a_packed_network_is_not_stepped_over_pairs_that_are_gone():
+    network, batch = (
+        a_network(),
+        collate([Problem(tokens=np.zeros(2, np.int64), candidates=np.ones((2, 9), bool))], SPEC),
+    )
+    for wires in (None, batch.wires()):
+        with pytest.raises(ValueError, match="over the pairs that are left"):
+            network.step(network.initial_carry(batch), batch, None, wires)
 
 
 def test_what_a_packed_network_cannot_read():

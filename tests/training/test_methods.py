@@ -39,8 +39,8 @@ class Easy:
         return np.array(item.instance.givens), item.choice + 1
 
 
-def deducing(hidden=8, packed=True, **options):
-    network = StructuredConfig(SUDOKU.spec, hidden=hidden, H_cycles=1, L_cycles=1, packed=packed)
+def deducing(hidden=8, **options):
+    network = StructuredConfig(SUDOKU.spec, hidden=hidden, H_cycles=1, L_cycles=1, packed=True)
     options = {"steps": 6, "batch_size": 3, "warmup_steps": 5, **options}
     return TrainConfig(network, "deduction", **options)
 
@@ -75,9 +75,7 @@ def small_chunks(monkeypatch):
         monkeypatch.setattr(sys.modules[name], "CHUNK", 8)
 
 
-@pytest.mark.parametrize(
-    "config", [deducing(), deducing(packed=False), through_mazes()], ids=["deduction", "of all", "waves"]
-)
+@pytest.mark.parametrize("config", [deducing(), through_mazes()], ids=["deduction", "waves"])
 def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(config, tmp_path):
     whole = begin(config)
     running.run(config, whole, method_of(config, whole))
@@ -110,10 +108,9 @@ def test_a_step_over_the_pairs_that_are_left_learns_what_one_over_all_does(monke
     "config",
     [
         deducing(16, steps=60, batch_size=6, learning_rate=1e-2, seed=EASY),
-        deducing(16, packed=False, steps=60, batch_size=6, learning_rate=1e-2, seed=EASY),
         through_mazes(steps=60, batch_size=6, learning_rate=2e-2),
     ],
-    ids=["deduction", "of all", "waves"],
+    ids=["deduction", "waves"],
 )
 def test_training_lowers_the_loss(config):
     """That of the first states: those that a search goes on to are others for each network."""

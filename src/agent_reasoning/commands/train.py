@@ -87,6 +87,8 @@ def resumed(config: TrainConfig, state: TrainState, minutes: float | None, seed:
     method = began.get("method", "recursion")
     if method != config.method:
         raise ConfigurationError(f"This run was started with --method {method}; it cannot go on by {config.method}.")
+    if began.get("packed", False) != config.network.packed:
+        raise ConfigurationError("This run was started before networks were packed; it cannot go on by other sums.")
     if seed is not None and seed != began["seed"]:
         raise ConfigurationError(f"This run was started with --seed {began['seed']}; it cannot go on with {seed}.")
     length = minutes or began["minutes"]
@@ -97,8 +99,9 @@ def configure(
     info: TaskInfo, recipe: Recipe, minutes: float, seed: int, device: str, batch_size: int | None = None
 ) -> TrainConfig:
     """The recipe as a configuration."""
+    packed = recipe.method == "deduction"  # whose searches take candidates away
     network = StructuredConfig(
-        info.spec, recipe.hidden, H_cycles=recipe.H_cycles, L_cycles=recipe.L_cycles, packed=recipe.packed
+        info.spec, recipe.hidden, H_cycles=recipe.H_cycles, L_cycles=recipe.L_cycles, packed=packed
     )
     return TrainConfig(
         network,

@@ -32,20 +32,21 @@ class Open:
 
 
 class PackedPool(TensorPool):
-    """`rows_at_once`: on a CPU one, so that what a step rounds does not depend on what it shares a step with."""
+    """On a CPU a step takes one slot, so that what it rounds does not depend on what shares it."""
 
     def __init__(
         self, network: StructuredNetwork, runner: StepRunner, shape: Shape, capacity: int, device: str, *,
-        noise: float, rows_at_once: int,
+        noise: float,
     ) -> None:  # fmt: skip
         carry = (shape.cells, shape.width, network.config.hidden)
         super().__init__(
             carry, torch.float32, device, capacity,
-            noise=noise, rows_at_once=rows_at_once, threads=1, whole=False,
+            noise=noise, rows_at_once=1 if device == "cpu" else capacity, threads=1, whole=False,
         )  # fmt: skip
         self._network, self._run, self._shape = network, runner, shape
         self._kept = self._z_H.flatten(0, 2), self._z_L.flatten(0, 2)
-        self._problems: list[ProblemBatch | None] = [None] * capacity
+        self._tokens = torch.zeros((capacity, shape.cells), dtype=torch.int64)
+        self._links: list[Links | None] = [None] * capacity
         self._allowed = np.zeros((capacity, shape.cells, shape.width), bool)
         self._begun, self._narrowed = [0] * capacity, [0] * capacity
         self._last: list[Open | None] = [
@@ -54,7 +55,7 @@ class PackedPool(TensorPool):
         self.size_bytes = self._z_H.nbytes + self._z_L.nbytes + self._allowed.nbytes
 
     def _put(self, slot: int, arranged: ProblemBatch, stream: NoiseStream) -> Carry:
-        self._problems[slot] = arranged
+        self._tokens[slot], self._links[slot] = arranged.tokens[0], arranged.sets
         self._begun[slot] += 1
         self._set(slot, arranged.allowed[0].numpy())
         return self._fresh()
@@ -71,7 +72,7 @@ class PackedPool(TensorPool):
         self._use_threads()
         for slot in slots:
             self._steps[slot] += 1
-        now = self._last[slots[0]] = self._now(tuple(slots))
+        now = self._now(tuple(slots))
         z_H, z_L = (kept.index_select(0, now.where) for kept in self._kept)
         keys = [self._streams[slot].key(self._steps[slot]) if self._noise else 0 for slot in slots]
         if any(keys):
@@ -81,12 +82,12 @@ class PackedPool(TensorPool):
 
     def _now(self, slots: tuple[int, ...]) -> Open:
         begun, narrowed = tuple(self._begun[slot] for slot in slots), tuple(self._narrowed[slot] for slot in slots)
-        last = self._last[slots[0]]
+        kept = slots[0] if self.rows_at_once == 1 else 0
+        last = self._last[kept]
         of_these = last is not None and (last.slots, last.begun) == (slots, begun)
         if last is not None and of_these and last.narrowed == narrowed:
             return last
-        problems = [problem for slot in slots if (problem := self._problems[slot]) is not None]
-        sets = last.sets if last is not None and of_these else sets_of(problems, self._shape)
+        sets = last.sets if last is not None and of_these else self._sets_of(slots)
         pairs = pack(self._allowed[list(slots)], sets)
         of_slot, of_pair = np.divmod(pairs.rows.numpy(), self._shape.pairs)
         counts = np.bincount(of_slot, minlength=len(slots))
@@ -95,10 +96,17 @@ class PackedPool(TensorPool):
         most = int(counts.max())
         rank = np.arange(len(of_slot)) - first_of(counts)[of_slot]
         place = torch.from_numpy(of_slot * most + rank).to(self._device)
-        tokens = torch.cat([problem.tokens for problem in problems]).to(self._device)
+        tokens = self._tokens[list(slots)].to(self._device)
         pairs = pairs.to(self._device)
         inputs = (where, embed(self._network, pairs, tokens), *pairs.tensors())
-        return Open(slots, begun, narrowed, sets, where, place, most, inputs)
+        found = self._last[kept] = Open(slots, begun, narrowed, sets, where, place, most, inputs)
+        return found
+
+    def _sets_of(self, slots: tuple[int, ...]) -> Sets:
+        links = [links for slot in slots if (links := self._links[slot]) is not None]
+        assert len(links) == len(slots), "slots are stepped that nobody has entered"
+        joined = Links(*(torch.cat([getattr(each, field.name) for each in links]) for field in fields(Links)))
+        return Sets.of(joined, self._shape.sets, (len(slots), self._shape.cells, self._shape.width))
 
     def _drawn(self, keys: Sequence[int], now: Open) -> tuple[Tensor, Tensor]:
         """(N, D) each, for z_H and z_L."""
@@ -113,18 +121,13 @@ class PackedPool(TensorPool):
 
     def _set(self, slot: int, candidates: Candidates) -> None:
         cells, width = candidates.shape
-        self._allowed[slot, :cells, :width] = candidates
-        self._narrowed[slot] += 1
+        allowed = self._allowed[slot, :cells, :width]
+        if not np.array_equal(allowed, candidates):
+            allowed[:] = candidates
+            self._narrowed[slot] += 1
 
     def _inputs(self, rows: Rows) -> NoReturn:
         raise NotImplementedError("what a step reads follows from the candidates that are left")
 
     def _refine(self, inputs: Any, carry: Carry, into: Carry) -> NoReturn:
         raise NotImplementedError("see `step`")
-
-
-def sets_of(problems: Sequence[ProblemBatch], shape: Shape) -> Sets:
-    """Of problems of this shape, on the CPU."""
-    links = [problem.sets for problem in problems]
-    joined = Links(*(torch.cat([getattr(each, field.name) for each in links]) for field in fields(Links)))
-    return Sets.of(joined, shape.sets, (len(links), shape.cells, shape.width))

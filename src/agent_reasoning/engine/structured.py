@@ -14,7 +14,7 @@ from agent_reasoning.engine.holding import NOTHING
 from agent_reasoning.engine.model import Model
 from agent_reasoning.engine.noise import NoiseStream
 from agent_reasoning.engine.packed import PackedPool
-from agent_reasoning.engine.pool import Candidates, Carry, Choice, Pool, Rows, TensorPool, Ticket, pick, zeros
+from agent_reasoning.engine.pool import Carry, Choice, Pool, Rows, TensorPool, zeros
 from agent_reasoning.networks.batch import ProblemBatch, Shape, collate, draw_ties, map_tensors, seen, tensors_of
 from agent_reasoning.networks.bundle import Bundle
 from agent_reasoning.networks.structured import StructuredNetwork
@@ -34,6 +34,8 @@ class StructuredModel(Model):
     @classmethod
     def of(cls, bundle: Bundle, confidence: Confidence, device: str, sha256: str) -> "StructuredModel":
         config, network = bundle.config, bundle.network
+        if config.deduction and not config.network.packed:
+            raise ValueError("candidates are removed by packed networks alone; train it again")
         return cls(
             name=config.name,
             task=config.task,
@@ -67,13 +69,10 @@ class StructuredModel(Model):
 
     def pool(self, bucket: Shape, slots: int) -> Pool:
         capacity = max(1, min(slots, MOST_ROWS // bucket.pairs))
-        if self.deduction is not None and self.network.config.packed:
-            at_once = max(1, ROWS_AT_ONCE // bucket.pairs) if self.device == "cpu" else capacity
-            return PackedPool(
-                self.network, self.runner, bucket, capacity, self.device,
-                noise=self.deduction.noise, rows_at_once=at_once,
-            )  # fmt: skip
-        kind = DeducingPool if self.deduction is not None else HoldingPool if self.holds else StructuredPool
+        if self.network.config.packed:
+            noise = self.noise if self.deduction is None else self.deduction.noise
+            return PackedPool(self.network, self.runner, bucket, capacity, self.device, noise=noise)
+        kind = HoldingPool if self.holds else StructuredPool
         return kind(self, bucket, capacity)
 
 
@@ -87,7 +86,7 @@ class StructuredPool(TensorPool):
             torch.float32,
             model.device,
             capacity,
-            noise=model.noise if model.deduction is None else model.deduction.noise,
+            noise=model.noise,
             rows_at_once=max(1, ROWS_AT_ONCE // shape.pairs),
             threads=1,
             whole=model.device != "cpu" if whole is None else whole,
@@ -114,38 +113,6 @@ class StructuredPool(TensorPool):
 
     def _refine(self, inputs: Sequence[Tensor], carry: Carry, into: Carry) -> tuple[Tensor, ...]:
         return self._run(inputs, carry, into)[:2]
-
-
-class DeducingPool(StructuredPool):
-    """Whose problems lose candidates from step to step, and whose opinions on the others are told."""
-
-    @torch.inference_mode()
-    def __init__(self, model: StructuredModel, shape: Shape, capacity: int, *, whole: bool | None = None) -> None:
-        super().__init__(model, shape, capacity, whole=whole)
-        self._narrowed: set[int] = set()  # slots that are to be embedded anew
-
-    @torch.inference_mode()
-    def narrow(self, slot: int, candidates: Candidates, stream: NoiseStream | None) -> None:
-        cells, width = candidates.shape
-        self._problems.allowed[slot, :cells, :width] = torch.from_numpy(candidates)
-        self._narrowed.add(slot)
-        if stream is not None:
-            carry = self._network.initial_carry(self._problems.rows(slice(slot, slot + 1)))
-            self._z_H[slot], self._z_L[slot] = carry.z_H[0], carry.z_L[0]
-            self._steps[slot], self._streams[slot] = 0, stream
-
-    @torch.inference_mode()
-    def step(self, slots: Sequence[int]) -> Ticket:
-        self._use_threads()
-        stale = [slot for slot in slots if slot in self._narrowed]
-        if stale:
-            rows = pick(stale)
-            self._embedded[rows] = self._network.embed(self._problems.rows(rows))
-            self._narrowed.difference_update(stale)
-        return super().step(slots)
-
-    def _refine(self, inputs: Sequence[Tensor], carry: Carry, into: Carry) -> tuple[Tensor, ...]:
-        return self._run(inputs, carry, into)
 
 
 class HoldingPool(StructuredPool):

@@ -1,9 +1,8 @@
 """Grids without tables: the messages of Sudoku and of mazes by reshapes and shifts, several times as fast as by lists of
-entries where all problems of a batch have one shape. The same numbers as `MessageBlock` makes, for training, which
-needs them fast; serving takes problems of any shape.
+entries where all problems of a batch have one shape. The numbers of `MessageBlock`, or of `networks.packed`, for training,
+which needs them fast; serving takes problems of any shape.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -31,27 +30,6 @@ def known(tokens: Tensor, allowed: Tensor) -> KnownPairs:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Units(Layout):
-    """Sudoku: 81 cells row by row, 9 candidates; groups of one candidate in each row, column and box, in this order."""
-
-    def heard(self, block: MessageBlock, h: Tensor, spoken: Tensor) -> Tensor:
-        return self._heard(block, h, spoken, (1, 1, 1, 1))
-
-    def _heard(self, block: MessageBlock, h: Tensor, spoken: Tensor, live: Sequence[Tensor | int]) -> Tensor:
-        """`live`: what is told by cells, rows, columns and boxes is multiplied with."""
-        B, L, V, _ = h.shape
-        cell, row, column, box = spoken.view(B, SIDE, SIDE, V, 4, block.message).unbind(-2)
-        to_cell, to_row, to_column, to_box = block.hear
-        told = block.own(h).view(B, SIDE, SIDE, V, -1)
-        told = told + (to_row(pooled(row, (2,)) * live[1]) + to_cell(pooled(cell, (3,)) * live[0]))
-        told = told + to_column(pooled(column, (1,)) * live[2])
-        boxes = (B, BOX, BOX, BOX, BOX, V)  # box row, row in it, box column, column in it
-        told = told.view(*boxes, -1) + to_box(pooled(box.reshape(*boxes, block.message), (2, 4)) * live[3])
-        heard: Tensor = told.view(B, L, V, -1)
-        return heard
-
-
 def unit_links(rows: int) -> Links:
     """The sets of `rows` Sudokus, as `networks.packed` reads them: 81 cells, then nine digits of each row, column and box."""
     pair = torch.arange(SIDE**3)
@@ -68,31 +46,53 @@ def unit_links(rows: int) -> Links:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenUnits(Units):
-    """What `networks.packed` computes, over all pairs, so that no shape depends on a value: gone ones are silent, and so are sets
-    with fewer than two left."""
+class Units(Layout):
+    """Sudoku: 81 cells row by row, 9 candidates; groups of one candidate in each row, column and box, in this order.
 
+    The numbers of `networks.packed` over all pairs, so that no shape depends on a value: candidates that are gone are silent,
+    and so is a set with fewer than two left.
+    """
+
+    leaves_out = True
     allowed: Tensor  # (B, L, V) bool
+    live: tuple[
+        Tensor, Tensor, Tensor, Tensor
+    ]  # of cells, rows, columns and boxes: two are left; with size 1 where pooled
+
+    @classmethod
+    def of(cls, allowed: Tensor) -> "Units":
+        B, _, V = allowed.shape
+        grid = allowed.view(B, SIDE, SIDE, V).long()
+        cell, row, column = (grid.sum(dim, keepdim=True) > 1 for dim in (3, 2, 1))
+        return cls(allowed, (cell, row, column, _by_boxes(grid).sum((2, 4), keepdim=True) > 1))
 
     def heard(self, block: MessageBlock, h: Tensor, spoken: Tensor) -> Tensor:
-        return self._heard(
-            block, h, spoken * self.allowed.unsqueeze(-1), [live.to(h.dtype).unsqueeze(-1) for live in self._live()]
-        )
+        B, L, V, _ = h.shape
+        spoken = spoken * self.allowed.unsqueeze(-1)
+        cell, row, column, box = spoken.view(B, SIDE, SIDE, V, 4, block.message).unbind(-2)
+        to_cell, to_row, to_column, to_box = block.hear
+        told = block.own(h).view(B, SIDE, SIDE, V, -1)
+        told = told + (to_row(self._pooled(row, (2,), 1)) + to_cell(self._pooled(cell, (3,), 0)))
+        told = told + to_column(self._pooled(column, (1,), 2))
+        told = _by_boxes(told) + to_box(self._pooled(_by_boxes(box), (2, 4), 3))
+        heard: Tensor = told.view(B, L, V, -1)
+        return heard
 
     def judged(self, batch: Pairs | ProblemBatch) -> Tensor:
-        """Those with a pair that one of its sets joins with another."""
+        """Those with an open pair."""
         B, L, V = self.allowed.shape
-        cell, row, column, box = self._live()
-        flat = (cell | row | column).expand(B, SIDE, SIDE, V)
-        joined = flat.reshape(B, BOX, BOX, BOX, BOX, V) | box
-        return (joined.view(B, L, V) & self.allowed).any(-1)
+        cell, row, column, box = self.live
+        joined = _by_boxes((cell | row | column).expand(B, SIDE, SIDE, V)) | box
+        return (joined.reshape(B, L, V) & self.allowed).any(-1)
 
-    def _live(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        B, _, V = self.allowed.shape
-        grid = self.allowed.view(B, SIDE, SIDE, V).long()
-        boxes = grid.view(B, BOX, BOX, BOX, BOX, V)
-        cell, row, column = (grid.sum(dim, keepdim=True) > 1 for dim in (3, 2, 1))
-        return cell, row, column, boxes.sum((2, 4), keepdim=True) > 1
+    def _pooled(self, said: Tensor, over: tuple[int, ...], kind: int) -> Tensor:
+        return pooled(said, over) * self.live[kind].unsqueeze(-1).to(said.dtype)
+
+
+def _by_boxes(grid: Tensor) -> Tensor:
+    """(B, 9, 9, ...) -> (B, box row, row in it, box column, column in it, ...)"""
+    B, _, _, *rest = grid.shape
+    return grid.reshape(B, BOX, BOX, BOX, BOX, *rest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,13 +28,14 @@ from agent_reasoning.networks.structured import (
 )
 from agent_reasoning.problem import Ints
 
-Rows = tuple[Tensor, Tensor]  # z_H and z_L, (N, D) each
+Carry = tuple[Tensor, Tensor]  # z_H and z_L, (N, D) each
 
 
 @dataclass(frozen=True, slots=True)
 class Packed(Layout):
     """Where the open pairs stand, and how their messages go. Live sets stand kind by kind, of each kind in as many places."""
 
+    leaves_out = True
     allowed: Tensor  # (B, L, V) bool
     rows: Tensor  # (N,) int64, ascending: which of the B * L * V pairs
     cells: Tensor  # (B * L,) int64: the first row of each cell
@@ -214,7 +215,7 @@ def embed(network: StructuredNetwork, packed: Packed, tokens: Tensor) -> Tensor:
     return embedded
 
 
-def step(network: StructuredNetwork, carry: Rows, packed: Packed, x: Tensor) -> tuple[Rows, StructuredOutput]:
+def step(network: StructuredNetwork, carry: Carry, packed: Packed, x: Tensor) -> tuple[Carry, StructuredOutput]:
     """`StructuredNetwork.step` over the open pairs; the next carry is on the graph."""
     (z_H, z_L), rows = carry, packed.rows
     last = answer_logits(network, z_H, packed).softmax(-1).flatten().index_select(0, rows).detach()

@@ -9,7 +9,7 @@ cells in place of mixing by attention or position. One implementation serves gra
 
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -50,6 +50,7 @@ class StructuredConfig:
         spec = dict(data["spec"])
         relations = tuple(RelationSpec(**relation) for relation in spec.pop("relations"))
         views, holds = tuple(map(tuple, spec.pop("views", ()))), bool(spec.pop("holds", False))
+        data = {**data, "packed": bool(data.get("packed", False))}
         names = {name: tuple(values) for name, values in spec.items()}
         return cls(**{**data, "spec": ProblemSpec(relations=relations, views=views, holds=holds, **names)})
 
@@ -116,6 +117,9 @@ def put_shifted(heard: Tensor, said: Tensor, by: int) -> None:
 
 class Layout(ABC):
     """How messages go where no tables are needed (`networks.dense`), or others than a batch's (`networks.packed`)."""
+
+    leaves_out: ClassVar[bool] = False
+    """Whether pairs that are gone are silent, as a packed network is told."""
 
     @abstractmethod
     def heard(self, block: "MessageBlock", h: Tensor, spoken: Tensor) -> Tensor:
@@ -277,6 +281,8 @@ class StructuredNetwork(nn.Module):
         self, carry: StructuredCarry, batch: Pairs | ProblemBatch, x: Tensor, wires: Wires | Layout
     ) -> tuple[Tensor, Tensor]:
         """The z_H and z_L of one supervision step, on the graph."""
+        if self.config.packed and not (isinstance(wires, Layout) and wires.leaves_out):
+            raise ValueError("a packed network is stepped over the pairs that are left: see networks.packed")
         # The last answer is fed back: it is what a cell's neighbours would have to live with.
         last = self.answer_logits(carry.z_H, batch).softmax(-1).detach() if batch.held is None else batch.held
         x = x + self._answered(last.to(x.dtype), batch)

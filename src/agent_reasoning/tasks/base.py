@@ -48,8 +48,6 @@ class Recipe:
     often missed by the best answer, too."""
     deduction: Mapping[str, float] = field(default_factory=dict)
     """How candidates are removed: the fields of `engine.deduction.Policy`; likewise."""
-    packed: bool = False
-    """Whether only pairs that still say something to each other are computed (`networks.packed`)."""
 
 
 @dataclass(frozen=True, slots=True)

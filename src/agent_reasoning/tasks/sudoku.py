@@ -63,8 +63,7 @@ class Sudoku(Task[Puzzle]):
             samples=64,
             noise=0.0,
             halting={"head_start": 8},
-            deduction={"remove_below": 0.04, "dead_below": 0.1, "patience": 1, "noise": 0.03, "caution": 0.2},
-            packed=True,
+            deduction={"remove_below": 0.04, "dead_below": 0.1, "patience": 1, "noise": 0.1, "caution": 0.7},
         ),
         # Shallow steps, many of them: a hard puzzle needs dozens, and each is a chance to stop.
         other_recipes=(

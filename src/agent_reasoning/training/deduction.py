@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from agent_reasoning.networks import packed
-from agent_reasoning.networks.dense import SIDE, UNITS, OpenUnits, Units, known, unit_links
+from agent_reasoning.networks.dense import SIDE, UNITS, Units, known, unit_links
 from agent_reasoning.networks.structured import StructuredCarry, StructuredOutput
 from agent_reasoning.training.branching import Dice, Searches, advance, put
 from agent_reasoning.training.learner import Captured, Learner
@@ -49,8 +49,8 @@ class Deducing:
         carry = (rows, CELLS, SIDE, config.network.hidden)
         self._z_H, self._z_L = torch.zeros(carry, device=device), torch.zeros(carry, device=device)
         # A captured step has the same shapes each time, so on a GPU closed pairs are computed, too.
-        packs = config.network.packed and device.type != "cuda"
-        self._sets = packed.Sets.of(unit_links(rows), UNITS, (rows, CELLS, SIDE)) if packs else None
+        by_all = device.type == "cuda"
+        self._sets = None if by_all else packed.Sets.of(unit_links(rows), UNITS, (rows, CELLS, SIDE))
         self._sums = torch.zeros(4, device=device)  # steps, their losses, searches that ended, those with the answer
         if state.step == 0:
             # As many searches are alive as are not: a belief that starts at "never" would only have to be unlearned.
@@ -102,9 +102,8 @@ class Deducing:
         network, allowed = self._state.network, self._searches.allowed
         if self._sets is None:
             problems = known(self._tokens, allowed)
-            layout = OpenUnits(allowed) if network.config.packed else Units()
             carry, output = network.step(
-                StructuredCarry(self._z_H, self._z_L), problems, network.embed(problems), layout
+                StructuredCarry(self._z_H, self._z_L), problems, network.embed(problems), Units.of(allowed)
             )
             return None, (carry.z_H, carry.z_L), output
         pairs = packed.pack(allowed.numpy().copy(), self._sets)

@@ -113,6 +113,7 @@ def settings(config: TrainConfig) -> dict[str, float | str | None]:
         "minutes": config.minutes,
         "seed": config.seed,
         "batch_size": config.batch_size,
+        "packed": config.network.packed,
         "gpu": gpu,
     }
 
