@@ -82,6 +82,19 @@ def test_the_same_gradients(share):
         assert torch.allclose(gradient, over_few[name], atol=1e-5 * float(gradient.abs().max()) + 1e-7), name
 
 
+def test_gradients_in_bf16_point_the_same_way():
+    """As training takes them where that is faster."""
+    tokens, allowed, solution, carry = a_state(3, 0.3)
+    gradients = []
+    for enabled in (False, True):
+        network = a_network()
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            output = over_open(network, tokens, allowed, carry)[-1]
+        deduction_loss(output, allowed, solution, torch.tensor([True] * 3)).backward()
+        gradients.append(torch.cat([p.grad.flatten().float() for p in network.parameters() if p.grad is not None]))
+    assert torch.cosine_similarity(*gradients, dim=0) > 0.99
+
+
 def test_nothing_is_left_to_say():
     """Every cell is decided and no two contradict each other: no pair is open, and the step says so without falling over."""
     row, column = np.indices((9, 9))
