@@ -77,7 +77,7 @@ def main() -> None:
                     samples, (cost, share * 100), (0, above), textcoords="offset points", ha="center", color=color
                 )
         panel.set(title=title, xlabel="network applications a puzzle, mean", xscale="log", ylim=(-12, 112))
-        panel.legend(frameon=False, loc="center right" if file.startswith("17") else "upper left", fontsize=8)
+        panel.legend(frameon=False, loc="center right", fontsize=8)
     panels[0].set_ylabel("verified, %; beside each point its samples")
     figure.savefig(ROOT / "docs" / "sudoku-search.svg", metadata={"Date": None})
 
