@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from agent_reasoning.engine.noise import NoiseStream, gaussians
-from agent_reasoning.engine.pool import Candidates, Carry, Rows, TensorPool, Ticket, ticket
+from agent_reasoning.engine.pool import Candidates, Carry, Rows, TensorPool
 from agent_reasoning.networks.batch import Links, ProblemBatch, Shape
 from agent_reasoning.networks.packed import Sets, embed, first_of, pack
 from agent_reasoning.networks.structured import StructuredNetwork
@@ -49,10 +49,9 @@ class PackedPool(TensorPool):
         self._links: list[Links | None] = [None] * capacity
         self._allowed = np.zeros((capacity, shape.cells, shape.width), bool)
         self._begun, self._narrowed = [0] * capacity, [0] * capacity
-        self._last: list[Open | None] = [
-            None
-        ] * capacity  # by the first of its slots, which no other step has meanwhile
-        self.size_bytes = self._z_H.nbytes + self._z_L.nbytes + self._allowed.nbytes
+        # Of each slot, by which no other step goes meanwhile; where steps take many, of the last one alone, or they would be many.
+        self._last: list[Open | None] = [None] * (capacity if self.rows_at_once == 1 else 1)
+        self.size_bytes = 3 * (self._z_H.nbytes + self._z_L.nbytes)  # the tables of a slot take up to twice its carry
 
     def _put(self, slot: int, arranged: ProblemBatch, stream: NoiseStream) -> Carry:
         self._tokens[slot], self._links[slot] = arranged.tokens[0], arranged.sets
@@ -67,18 +66,13 @@ class PackedPool(TensorPool):
             self._z_H[slot], self._z_L[slot] = self._fresh()
             self._steps[slot], self._streams[slot] = 0, stream
 
-    @torch.inference_mode()
-    def step(self, slots: Sequence[int]) -> Ticket:
-        self._use_threads()
-        for slot in slots:
-            self._steps[slot] += 1
+    def _step_rows(self, slots: Sequence[int], keys: Sequence[int]) -> tuple[Tensor, ...]:
         now = self._now(tuple(slots))
         z_H, z_L = (kept.index_select(0, now.where) for kept in self._kept)
-        keys = [self._streams[slot].key(self._steps[slot]) if self._noise else 0 for slot in slots]
         if any(keys):
             noise_H, noise_L = self._drawn(keys, now)
             z_H, z_L = z_H + noise_H, z_L + noise_L
-        return ticket(self._run(now.inputs, (z_H, z_L), self._kept), None)
+        return self._run(now.inputs, (z_H, z_L), self._kept)
 
     def _now(self, slots: tuple[int, ...]) -> Open:
         begun, narrowed = tuple(self._begun[slot] for slot in slots), tuple(self._narrowed[slot] for slot in slots)
@@ -130,4 +124,4 @@ class PackedPool(TensorPool):
         raise NotImplementedError("what a step reads follows from the candidates that are left")
 
     def _refine(self, inputs: Any, carry: Carry, into: Carry) -> NoReturn:
-        raise NotImplementedError("see `step`")
+        raise NotImplementedError("see `_step_rows`")

@@ -120,12 +120,16 @@ class TensorPool(ABC):
         keys = [self._streams[slot].key(self._steps[slot]) if self._noise else 0 for slot in slots]
         if self._whole:
             return ticket(self._step_all(dict(zip(slots, keys, strict=True))), list(slots))
+        return ticket(self._step_rows(slots, keys), None)
+
+    def _step_rows(self, slots: Sequence[int], keys: Sequence[int]) -> tuple[Tensor, ...]:
+        """These slots take the step, and no others. `keys`: of their noise."""
         rows = pick(slots)
         inputs, into = self._views_of(slots[0]) if len(slots) == 1 else (self._inputs(rows), self._carry(rows))
         refined = self._refine(inputs, disturbed(*into, self._noise, keys), into)
         if not isinstance(rows, slice):  # then it was written into copies
             self._z_H[rows], self._z_L[rows] = into
-        return ticket(refined, None)
+        return refined
 
     def _use_threads(self) -> None:
         """Of the calling thread, as torch keeps it."""

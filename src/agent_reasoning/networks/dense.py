@@ -55,9 +55,8 @@ class Units(Layout):
 
     leaves_out = True
     allowed: Tensor  # (B, L, V) bool
-    live: tuple[
-        Tensor, Tensor, Tensor, Tensor
-    ]  # of cells, rows, columns and boxes: two are left; with size 1 where pooled
+    live: tuple[Tensor, Tensor, Tensor, Tensor]
+    """Of cells, rows, columns and boxes, whether two are left; with size 1 where pooled."""
 
     @classmethod
     def of(cls, allowed: Tensor) -> "Units":

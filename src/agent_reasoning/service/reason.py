@@ -227,6 +227,11 @@ class ReasoningService:
         except KeyError:
             raise ModelMissing(f"No model is loaded for {task.info.name}; see /models for those that are.") from None
 
+    def _remaining(self, request: ReasonRequest, begun: float) -> float:
+        """Seconds until the deadline; 0 and less where it has passed."""
+        timeout = min(request.timeout_seconds or self.timeout_seconds, self.timeout_seconds)
+        return timeout - (time.perf_counter() - begun)
+
     async def _improve(
         self,
         request: ReasonRequest,
@@ -235,8 +240,7 @@ class ReasoningService:
         begun: float,
         tell: Callable[[StreamedStep], None] | None,
     ) -> Outcome:
-        timeout = min(request.timeout_seconds or self.timeout_seconds, self.timeout_seconds)
-        remaining = timeout - (time.perf_counter() - begun)
+        remaining = self._remaining(request, begun)
         if remaining <= 0:
             raise DeadlineExceeded("The deadline passed while the problem was being read.")
         if self._large_under_way >= LARGE_AT_ONCE + LARGE_WAITING:
@@ -279,8 +283,7 @@ class ReasoningService:
         begun: float,
         tell: Callable[[StreamedStep], None] | None,
     ) -> Outcome:
-        timeout = min(request.timeout_seconds or self.timeout_seconds, self.timeout_seconds)
-        remaining = timeout - (time.perf_counter() - begun)
+        remaining = self._remaining(request, begun)
         future = self._engine.submit(
             arranged,
             prepared.verify,
