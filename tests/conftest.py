@@ -1,4 +1,5 @@
 import os
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,22 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if "external" in item.keywords:
             item.add_marker(skip)
+
+
+@contextmanager
+def starting(make):
+    """What `make` makes, started, as often as it is called; all of them are stopped at the end."""
+    started = []
+
+    def begin(*given, **options):
+        made = make(*given, **options)
+        made.start()
+        started.append(made)
+        return made
+
+    yield begin
+    for made in started:
+        made.stop()
 
 
 @pytest.fixture(scope="session")

@@ -68,9 +68,8 @@ def test_a_request_gets_the_same_answer_alone_in_a_crowd_and_in_another_slot(mod
 def test_stepping_all_slots_keeps_what_was_asked_for_and_leaves_the_others_alone(models, registry, task, size):
     """How a GPU steps, on a CPU."""
     model = next(model for model in models if model.task == task)
-    one, other = problems(registry, task, size, 2)
+    (one,) = problems(registry, task, size, 1)
     bucket = model.bucket(one)
-    assert model.bucket(other) == bucket or task != "sudoku"
     pools = [StructuredPool(model, bucket, 4, whole=whole) for whole in (False, True)]
     for pool in pools:
         pool.enter([1, 3], model.arrange(one, bucket), [NoiseStream(5, 0), NoiseStream(5, 1)])

@@ -87,6 +87,7 @@ def test_a_step_is_the_networks_over_what_is_left(model, puzzles, narrowed):
 @pytest.mark.parametrize("stream", [PLAIN, NOISY])
 def test_several_slots_at_once_say_what_each_says_alone(model, puzzles, narrowed, stream):
     """How a GPU steps, on a CPU."""
+    assert len({model.bucket(puzzle) for puzzle in puzzles}) == 1
     together = pool_of(model, puzzles[0], at_once=4)
     alone = [pool_of(model, puzzle) for puzzle in puzzles]
     for slot, puzzle in enumerate(puzzles):

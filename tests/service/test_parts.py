@@ -19,6 +19,7 @@ from agent_reasoning.service import parts
 from agent_reasoning.service.reason import LARGE_AT_ONCE, ReasoningService
 from agent_reasoning.tasks import builtin_tasks, neighbourhoods
 from agent_reasoning.tasks.neighbourhoods import Neighbourhoods, PlacementParts
+from tests.conftest import starting
 
 TASK = builtin_tasks().get("placement")
 
@@ -54,17 +55,9 @@ def little_patience(monkeypatch):
 
 @pytest.fixture
 def serve():
-    started = []
-
-    def make(**options):
-        service = ReasoningService(builtin_tasks(), [model()], **{"workers": 1, "timeout_seconds": 120.0} | options)
-        service.start()
-        started.append(service)
-        return service
-
-    yield make
-    for service in started:
-        service.stop()
+    usual = {"workers": 1, "timeout_seconds": 120.0}
+    with starting(lambda **options: ReasoningService(builtin_tasks(), [model()], **usual | options)) as make:
+        yield make
 
 
 def answered(service, **fields):

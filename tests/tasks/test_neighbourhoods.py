@@ -35,6 +35,15 @@ def large(draw, objectives=st.sampled_from(OBJECTIVES)):
     return cluster, parts
 
 
+@st.composite
+def divided(draw):
+    """Such a cluster, and a part of it."""
+    cluster, parts = draw(large())
+    part = parts.next()
+    assume(part is not None)
+    return cluster, parts, part
+
+
 def judged(cluster, at):
     return verify(cluster, assigned(cluster, at.tolist()))
 
@@ -82,12 +91,9 @@ def test_parts_come_back_in_any_order_and_the_whole_stays_valid_and_gets_no_wors
 
 
 @settings(max_examples=10)
-@given(problem=large())
+@given(problem=divided())
 def test_a_part_is_a_small_cluster_in_which_everything_runs_where_it_is_now(problem):
-    _, parts = problem
-    part = parts.next()
-    assume(part is not None)
-
+    _, parts, part = problem
     small, search = parts.problem(part)
 
     assert 2 <= len(small.nodes) <= NODES
@@ -99,12 +105,9 @@ def test_a_part_is_a_small_cluster_in_which_everything_runs_where_it_is_now(prob
 
 
 @settings(max_examples=10)
-@given(problem=large())
+@given(problem=divided())
 def test_who_is_kept_apart_in_the_whole_is_kept_apart_in_the_part(problem):
-    cluster, parts = problem
-    part = parts.next()
-    assume(part is not None)
-
+    cluster, parts, part = problem
     small, _ = parts.problem(part)
 
     together = {frozenset(part.workloads[w] for w in group) for group in small.apart}
