@@ -92,9 +92,59 @@ def test_a_sink_that_hangs_holds_up_nobody_and_what_is_beyond_the_limit_is_dropp
         depth = publishing.depth
         sink.open.set()
         await publishing.flush(30)
-        return depth, counted, sorted(set(sink.taken))
+        return depth, counted, sorted(sink.taken)
 
     assert asyncio.run(run()) == (20, {"dropped": 10, "delivered": 20}, list(range(20)))
+
+
+@pytest.mark.parametrize(("plan", "attempts"), [([], 1), ([Away()], 2)])
+def test_an_attempt_under_way_when_the_end_comes_is_let_end_and_made_again_only_if_it_failed(plan, attempts):
+    async def run():
+        counted, sink = Counter(), Sink(*plan)
+        sink.open.clear()
+        publishing = publisher(sink, counted)
+        publishing.start()
+        publishing.offer("in flight")
+        while not sink.attempts:
+            await asyncio.sleep(0)  # polls a condition
+        flushing = asyncio.ensure_future(publishing.flush(30))
+        await asyncio.sleep(0)  # the senders have been told to end
+        sink.open.set()
+        await flushing
+        return counted, sink.taken, sink.attempts, publishing.depth
+
+    assert asyncio.run(run()) == ({"delivered": 1}, ["in flight"], attempts, 0)
+
+
+def test_an_attempt_that_hangs_at_the_end_does_not_hold_up_what_waits_to_be_tried_again():
+    """Its retry comes at once, not when the hanging one is given up."""
+
+    async def run():
+        counted, sink, hanging = Counter(), Sink(Away()), asyncio.Event()
+
+        async def send(item):
+            if item == "hanging":
+                hanging.set()
+                await asyncio.Event().wait()
+            await sink(item)
+
+        publishing = publisher(send, counted)
+        stamina.set_testing(False)
+        publishing.start()
+        for item in ("hanging", "waiting"):
+            publishing.offer(item)
+        await hanging.wait()
+        while not sink.attempts:
+            await asyncio.sleep(0)  # polls a condition
+        flushing = asyncio.ensure_future(publishing.flush(5))
+        while not sink.taken:
+            assert not flushing.done()
+            await asyncio.sleep(0.01)  # polls a condition
+        flushing.cancel()
+        await asyncio.gather(flushing, return_exceptions=True)
+        return sink.taken
+
+    assert asyncio.run(run()) == ["waiting"]
 
 
 def test_what_has_not_arrived_when_the_time_is_over_is_counted_as_lost():

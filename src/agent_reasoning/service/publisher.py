@@ -46,6 +46,7 @@ class Publisher(Generic[Item]):
         self._queue: asyncio.Queue[Item] = asyncio.Queue()
         self._sending = 0
         self._senders: list[asyncio.Task[None]] = []
+        self._ends = 0.0  # on the loop's clock: until when an attempt may go on though the senders are told to end
         self._failing = False
 
     @property
@@ -70,13 +71,14 @@ class Publisher(Generic[Item]):
 
     async def flush(self, seconds: float) -> None:
         """Send what is left, with shorter waits, then end; what has not arrived after `seconds` is lost."""
-        await self._end()
+        self._ends = asyncio.get_running_loop().time() + seconds
+        earlier = self._tell_to_end()
         self._wait, self._jitter = HASTY_WAIT_SECONDS, HASTY_WAIT_SECONDS
         self.start()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout_at(self._ends):
                 await self._queue.join()
-        await self._end()
+        await asyncio.gather(*earlier, *self._tell_to_end(), return_exceptions=True)
         if self.depth:
             log.error("publisher.lost", count=self.depth)
         while not self._queue.empty():
@@ -84,11 +86,12 @@ class Publisher(Generic[Item]):
             self._queue.task_done()
             self._count("lost")
 
-    async def _end(self) -> None:
-        for sender in self._senders:
+    def _tell_to_end(self) -> list[asyncio.Task[None]]:
+        """Senders that wait stop at once; an attempt under way is let end, for it would arrive twice if it were made again."""
+        told, self._senders = self._senders, []
+        for sender in told:
             sender.cancel()
-        await asyncio.gather(*self._senders, return_exceptions=True)
-        self._senders = []
+        return told
 
     async def _run(self) -> None:
         while True:
@@ -102,6 +105,8 @@ class Publisher(Generic[Item]):
             finally:
                 self._sending -= 1
                 self._queue.task_done()
+            if told_to_end():
+                return
 
     async def _deliver(self, item: Item) -> None:
         try:
@@ -110,7 +115,7 @@ class Publisher(Generic[Item]):
                 wait_max=self._wait, wait_jitter=self._jitter,
             ):  # fmt: skip
                 with attempt:
-                    await self._send(item)
+                    await self._attempt(item)
         except Exception as error:
             outcome: Outcome = "given-up" if self._may_retry(error) else "refused"
             log.error("publisher.undelivered", outcome=outcome, reason=repr(error)[:300])
@@ -122,9 +127,28 @@ class Publisher(Generic[Item]):
             self._failing = False
             log.info("publisher.recovered", waiting=self.depth)
 
+    async def _attempt(self, item: Item) -> None:
+        """What `send` raises; CancelledError where the sender has been told to end and the item has not arrived."""
+        attempt = asyncio.ensure_future(self._send(item))
+        try:
+            await asyncio.shield(attempt)
+        except asyncio.CancelledError:
+            try:
+                await asyncio.wait({attempt}, timeout=max(0.0, self._ends - asyncio.get_running_loop().time()))
+            finally:
+                attempt.cancel()
+            if not attempt.done() or attempt.cancelled() or attempt.exception() is not None:
+                raise
+
     def _retryable(self, error: Exception) -> bool:
         again = self._may_retry(error)
         if again and not self._failing:  # said once, not for each item and attempt of an outage
             self._failing = True
             log.warning("publisher.failing", reason=repr(error)[:300])
         return again
+
+
+def told_to_end() -> bool:
+    """Whether this task has been cancelled, though what it was at has come to its end."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
