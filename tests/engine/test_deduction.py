@@ -208,6 +208,7 @@ class Deducing:
 class DeducingPool:
     size_bytes = 1
     rows_at_once = 4
+    one_job = False
 
     def __init__(self, model, capacity):
         self.model, self.capacity, self.left, self.noisy = model, capacity, {}, {}

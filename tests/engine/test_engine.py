@@ -382,15 +382,16 @@ def jobs(draw):
     st.integers(1, 5),
     st.integers(0, 3),
     st.sampled_from([None, 2, 3]),
+    st.booleans(),
 )
-def test_what_a_job_gets_follows_from_the_job_alone(asked, slots, rows_at_once, head_start, same_answer):
+def test_what_a_job_gets_follows_from_the_job_alone(asked, slots, rows_at_once, head_start, same_answer, one_job):
     """Alone, in a crowd, whatever shares its ticks, on several cores, and with steps that run ahead of their verdicts."""
 
     def run(together, ahead, workers=1):
         halting = Halting(head_start=head_start, same_answer=same_answer)
         answer = (lambda sample, step: min(step // 2 + 10 * sample, 99)) if same_answer else Counting.answer
         engine = Engine(
-            [Counting(ahead=ahead, rows_at_once=rows_at_once, halting=halting, answer=answer)],
+            [Counting(ahead=ahead, rows_at_once=rows_at_once, one_job=one_job, halting=halting, answer=answer)],
             slots=slots,
             workers=workers,
         )
@@ -409,6 +410,33 @@ def test_what_a_job_gets_follows_from_the_job_alone(asked, slots, rows_at_once, 
     assert run(together=True, ahead=0) == alone
     assert run(together=True, ahead=0, workers=3) == alone
     assert run(together=True, ahead=1, workers=2) == alone
+
+
+@pytest.mark.parametrize(
+    ("lanes", "parts"), [(1, [[0]]), (2, [[0], [1]]), (5, [[0, 1, 2], [3, 4]]), (8, [[0, 1, 2], [3, 4, 5], [6, 7]])]
+)
+def test_where_a_step_is_of_one_job_a_round_is_cut_up_the_same_way_whoever_waits_beside_it(lanes, parts):
+    """In the order of samples, whatever their slots; into two parts at least, for as many cores."""
+    model, turns = Counting(rows_at_once=3, one_job=True), Turns()
+    pool = model.pool(PROBLEM.size, 64)
+    asked, *others = (
+        Job("toy", PROBLEM, PROBLEM.size, PROBLEM, accept(), 8, 64, 0, 9.0, queued) for queued in (1.0, 0.0, 2.0)
+    )
+    for job, number in zip((asked, *others), (lanes, 4, 1), strict=True):
+        job.lanes = [Trajectory(sample, 40 - sample, 0) for sample in range(number)]
+        assert job.start_round(0)
+        turns.add(job)
+
+    steps = []
+    while turns:
+        _, rows = turns.take(lambda job: pool)
+        (job,) = {row.job for row in rows}
+        if job.to_step:
+            turns.add(job)
+        if job is asked:
+            steps.append([row.trajectory.sample for row in rows])
+
+    assert steps == parts
 
 
 def test_running_ahead_starts_the_next_step_before_the_verdict_is_in(engines):

@@ -2,12 +2,14 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
 from agent_reasoning.engine.confidence import Confidence
+from agent_reasoning.engine.engine import Engine
 from agent_reasoning.engine.loading import load_model
 from agent_reasoning.engine.noise import NoiseStream
 from agent_reasoning.engine.packed import PackedPool
@@ -18,6 +20,7 @@ from agent_reasoning.networks.bundle import Bundle, BundleConfig, save_bundle
 from agent_reasoning.networks.dense import Units, known
 from agent_reasoning.networks.structured import StructuredConfig, StructuredNetwork
 from agent_reasoning.networks.traced import StepRunner
+from agent_reasoning.problem import Verdict
 from agent_reasoning.tasks import builtin_tasks
 
 TASK = builtin_tasks().get("sudoku")
@@ -52,11 +55,9 @@ def narrowed(puzzles):
     return found
 
 
-def pool_of(model, puzzle, at_once=1):
+def pool_of(model, puzzle):
     pool = model.pool(model.bucket(puzzle), 4)
     assert isinstance(pool, PackedPool)
-    assert pool.rows_at_once == 1
-    pool.rows_at_once = at_once
     return pool
 
 
@@ -86,9 +87,8 @@ def test_a_step_is_the_networks_over_what_is_left(model, puzzles, narrowed):
 
 @pytest.mark.parametrize("stream", [PLAIN, NOISY])
 def test_several_slots_at_once_say_what_each_says_alone(model, puzzles, narrowed, stream):
-    """How a GPU steps, on a CPU."""
     assert len({model.bucket(puzzle) for puzzle in puzzles}) == 1
-    together = pool_of(model, puzzles[0], at_once=4)
+    together = pool_of(model, puzzles[0])
     alone = [pool_of(model, puzzle) for puzzle in puzzles]
     for slot, puzzle in enumerate(puzzles):
         for pool in (together, alone[slot]):
@@ -135,7 +135,7 @@ def test_a_branch_that_begins_anew_is_as_if_it_had_just_entered(model, puzzles, 
 def test_a_puzzle_in_which_nothing_is_open_is_stepped_all_the_same(model, puzzles):
     """81 givens are a request like any other."""
     full = np.eye(9, dtype=bool)[[(3 * (r % 3) + r // 3 + c) % 9 for r in range(9) for c in range(9)]]
-    pool = pool_of(model, puzzles[0], at_once=4)
+    pool = pool_of(model, puzzles[0])
     for slot, puzzle in enumerate(puzzles[:2]):
         entered(model, pool, slot, puzzle, NOISY)
     pool.narrow(0, full, None)
@@ -143,6 +143,52 @@ def test_a_puzzle_in_which_nothing_is_open_is_stepped_all_the_same(model, puzzle
         refined = pool.step(slots).read()
         assert refined.choices[0].tolist() == full.argmax(1).tolist()
         assert np.isfinite(refined.q_halt_logits).all()
+
+
+def test_tables_of_slots_that_step_in_changing_company_do_not_add_up(model, puzzles):
+    pool = pool_of(model, puzzles[0])
+    for slot in range(4):
+        entered(model, pool, slot, puzzles[0], PLAIN)
+    for slots in ([0, 1, 2, 3], [1, 2], [3, 1], [2]):
+        pool.step(slots)
+        kept = {id(found): found.slots for found in pool._last if found is not None}
+        held = [slot for slots_of_one in kept.values() for slot in slots_of_one]
+        assert len(held) == len(set(held))
+        assert tuple(slots) in kept.values()
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_what_a_search_finds_is_the_same_to_the_last_bit_whoever_is_searched_for_beside_it(model, puzzles, workers):
+    """Its lanes share steps, and with nobody else's."""
+
+    def searched(asked, workers):
+        engine = Engine([model], workers=workers)
+        engine.start()
+        try:
+            told, futures = [], []
+            for which in asked:
+                steps = {}
+                told.append(steps)
+                arranged = engine.arrange("sudoku", puzzles[which])
+                futures.append(
+                    engine.submit(
+                        arranged, lambda choice: Verdict(False, ("no",)), max_steps=6, samples=12, seed=which,
+                        timeout_seconds=60.0, listener=partial(listen, steps),
+                    )
+                )  # fmt: skip
+            for future in futures:
+                future.result(60)
+            return told
+        finally:
+            engine.stop()
+
+    def listen(steps, sample, step, record):
+        steps[sample, step] = record.choice.tolist(), record.confidence, record.narrowing
+
+    ((alone,), crowd) = searched([0], 1), searched([1, 2, 0, 1], workers)
+    assert crowd[2] == alone
+    assert crowd[0] == crowd[3]
+    assert len({sample for sample, _ in alone}) > 8  # more than one step takes
 
 
 def test_noise_makes_a_difference(model, puzzles):

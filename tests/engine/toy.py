@@ -46,6 +46,7 @@ class Counting:
     holds: bool = False
     capacity: int = 64
     rows_at_once: int = 4
+    one_job: bool = False
     before: Callable = lambda slots: None
     entering: Callable = lambda slots: None
     answer: Callable = lambda sample, step: min(step + 10 * sample, 99)
@@ -72,7 +73,7 @@ class CountingPool:
 
     def __init__(self, model, capacity):
         self.model, self.capacity = model, capacity
-        self.rows_at_once = min(model.rows_at_once, capacity)
+        self.rows_at_once, self.one_job = min(model.rows_at_once, capacity), model.one_job
         self.held = {}
 
     def enter(self, slots, arranged, streams):

@@ -53,6 +53,12 @@ class Pool(Protocol):
         """How many slots one `step` takes at most."""
         ...
 
+    @property
+    def one_job(self) -> bool:
+        """Whether a step is to take slots of one job alone, in the order of its samples: because what a step rounds depends on
+        which slots share it, and what a job is answered must follow from the request alone."""
+        ...
+
     def enter(self, slots: Sequence[int], arranged: Any, streams: Sequence[NoiseStream]) -> None:
         """Begin trajectories of one problem, each in its slot; no other slot is touched."""
         ...
@@ -81,6 +87,8 @@ class TensorPool(ABC):
     `whole`: every step runs all slots and keeps the results of those asked for. That costs nothing on a GPU that the
     slots do not fill, and shapes and addresses never change. Otherwise a step runs the rows that it is asked for.
     """
+
+    one_job = False
 
     def __init__(self, carry_shape: tuple[int, ...], dtype: torch.dtype, device: str, capacity: int, *, noise: float,
                  rows_at_once: int, threads: int, whole: bool) -> None:  # fmt: skip

@@ -8,6 +8,7 @@ from agent_reasoning.engine.pool import Pool
 from agent_reasoning.engine.workers import InFlight
 
 FAIR_SHARE = 4
+LEAST_PARTS = 2  # of a round of several lanes, where a step is of one job: for two cores, whether or not there are two
 
 
 class Turns:
@@ -32,16 +33,17 @@ class Turns:
         their turns then."""
         first = self._next()
         pool = pool_of(first)
+        if pool.one_job:
+            self.drop(first)
+            share = min(pool.rows_at_once, -(-first.expected[first.round] // LEAST_PARTS))
+            return pool, [_launched(first) for _ in range(min(share, len(first.to_step)))]
         rows: list[InFlight] = []
         others = (job for job in self._jobs if job.task == first.task and job.bucket == first.bucket)
         sharing = deque([first, *(job for job in others if job is not first)])
         while sharing and len(rows) < pool.rows_at_once:
             job = sharing.popleft()
             self.drop(job)
-            trajectory = job.to_step.popleft()
-            trajectory.launched += 1
-            trajectory.in_flight += 1
-            rows.append(InFlight(job, trajectory, job.round, trajectory.launched))
+            rows.append(_launched(job))
             if job.to_step:
                 sharing.append(job)
         rows.sort(key=lambda row: row.trajectory.slot)
@@ -55,3 +57,11 @@ class Turns:
         if self._taken % FAIR_SHARE == 0:
             return next(iter(self._jobs))
         return min(self._jobs, key=lambda job: (job.in_company, job.queued))
+
+
+def _launched(job: Job) -> InFlight:
+    """The next step of the job's round."""
+    trajectory = job.to_step.popleft()
+    trajectory.launched += 1
+    trajectory.in_flight += 1
+    return InFlight(job, trajectory, job.round, trajectory.launched)

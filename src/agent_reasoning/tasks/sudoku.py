@@ -1,9 +1,11 @@
 """sudoku: fill a 9×9 grid so that every row, column and box holds each digit once."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
+from operator import itemgetter
 from typing import Annotated, Any
 
 import numpy as np
@@ -16,6 +18,10 @@ from agent_reasoning.tasks.sudoku_solver import BOXES, COLUMNS, ROWS, solutions
 from agent_reasoning.validation import validate
 
 UNIT_KINDS = (("row", ROWS), ("column", COLUMNS), ("box", BOXES))
+UNITS = [
+    (f"{kind.capitalize()} {n}", itemgetter(*unit)) for kind, units in UNIT_KINDS for n, unit in enumerate(units, 1)
+]
+DIGITS = frozenset(range(1, 10))
 SPEC = ProblemSpec(vocabulary=("blank", "given"), groups=tuple(kind for kind, _ in UNIT_KINDS))
 
 WRITTEN = re.compile(r"[0-9._\s|+=-]+")
@@ -131,11 +137,13 @@ class Sudoku(Task[Puzzle]):
         grid = solution.get("grid")
         if not isinstance(grid, list) or len(grid) != 9 or not all(_is_row(row) for row in grid):
             return Verdict(False, ("The solution is no grid of 9 rows of 9 digits from 1 to 9.",))
-        violations = []
-        for number, (given, found) in enumerate(zip(instance.givens, (d for row in grid for d in row), strict=True)):
-            if given and given != found:
-                violations.append(f"Row {number // 9 + 1}, column {number % 9 + 1} must be {given}, not {found}.")
-        violations += _clashes([digit for row in grid for digit in row])
+        digits = tuple(chain.from_iterable(grid))
+        violations = [
+            f"Row {number // 9 + 1}, column {number % 9 + 1} must be {given}, not {found}."
+            for number, (given, found) in enumerate(zip(instance.givens, digits, strict=True))
+            if given and given != found
+        ]
+        violations += _clashes(digits)
         return Verdict(not violations, tuple(violations))
 
     def describe(self, instance: Puzzle, solution: Solution) -> str:
@@ -169,18 +177,17 @@ class Sudoku(Task[Puzzle]):
 
 
 def _is_row(row: Any) -> bool:
-    return isinstance(row, list) and len(row) == 9 and all(type(digit) is int and 1 <= digit <= 9 for digit in row)
+    return isinstance(row, list) and len(row) == 9 and set(map(type, row)) == {int} and DIGITS.issuperset(row)
 
 
-def _clashes(digits: Any) -> list[str]:
+def _clashes(digits: Sequence[int]) -> list[str]:
+    """In words; 0 is blank. A search asks for each of its steps, hundreds a second."""
     found = []
-    for kind, units in UNIT_KINDS:
-        for number, unit in enumerate(units, 1):
-            here = [digits[cell] for cell in unit if digits[cell]]
-            if len(set(here)) == len(here):
-                continue
-            twice = sorted({digit for digit in here if here.count(digit) > 1})
-            found += [f"{kind.capitalize()} {number} holds {digit} more than once." for digit in twice]
+    for name, digits_of in UNITS:
+        here = list(filter(None, digits_of(digits)))
+        if len(set(here)) < len(here):
+            twice = (digit for digit in range(1, 10) if here.count(digit) > 1)
+            found += [f"{name} holds {digit} more than once." for digit in twice]
     return found
 
 
