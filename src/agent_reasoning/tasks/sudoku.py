@@ -184,8 +184,8 @@ def _clashes(digits: Sequence[int]) -> list[str]:
     """In words; 0 is blank. A search asks for each of its steps, hundreds a second."""
     found = []
     for name, digits_of in UNITS:
-        here = list(filter(None, digits_of(digits)))
-        if len(set(here)) < len(here):
+        here = digits_of(digits)
+        if len(set(here)) < 9:
             twice = (digit for digit in range(1, 10) if here.count(digit) > 1)
             found += [f"{name} holds {digit} more than once." for digit in twice]
     return found
