@@ -20,9 +20,13 @@ SPEC = builtin_tasks().get("sudoku").info.spec
 SHAPE = (3, 81, 9)
 
 
-def a_network(seed=0):
+DEEPER = {"H_cycles": 2, "L_cycles": 2, "blocks": 2}
+
+
+def a_network(seed=0, **sizes):
     network = StructuredNetwork(
-        StructuredConfig(SPEC, 16, H_cycles=1, L_cycles=3, packed=True), torch.Generator().manual_seed(seed)
+        StructuredConfig(SPEC, 16, **{"H_cycles": 1, "L_cycles": 3} | sizes, packed=True),
+        torch.Generator().manual_seed(seed),
     )
     torch.nn.init.normal_(network.q_head.weight, generator=torch.Generator().manual_seed(seed))
     return network
@@ -52,9 +56,9 @@ def over_open(network, tokens, allowed, carry):
     return pairs, *packed.step(network, rows, pairs, packed.embed(network, pairs, tokens))
 
 
-@pytest.mark.parametrize("share", [0.0, 0.1, 0.4, 1.0])
-def test_the_same_numbers_as_over_all_pairs(share):
-    network, (tokens, allowed, _, carry) = a_network(), a_state(1, share)
+@pytest.mark.parametrize(("share", "sizes"), [(0.0, {}), (0.1, {}), (0.4, {}), (1.0, {}), (0.4, DEEPER)])
+def test_the_same_numbers_as_over_all_pairs(share, sizes):
+    network, (tokens, allowed, _, carry) = a_network(**sizes), a_state(1, share)
     with torch.no_grad():
         after, expected = over_all(network, tokens, allowed, carry)
         pairs, stepped, found = over_open(network, tokens, allowed, carry)
@@ -67,12 +71,12 @@ def test_the_same_numbers_as_over_all_pairs(share):
     assert torch.equal(found.logits.argmax(-1), expected.logits.argmax(-1))
 
 
-@pytest.mark.parametrize("share", [0.1, 0.5])
-def test_the_same_gradients(share):
+@pytest.mark.parametrize(("share", "sizes"), [(0.1, {}), (0.5, {}), (0.3, DEEPER)])
+def test_the_same_gradients(share, sizes):
     tokens, allowed, solution, carry = a_state(2, share)
     gradients = []
     for step in (over_all, over_open):
-        network = a_network()
+        network = a_network(**sizes)
         output = step(network, tokens, allowed, carry)[-1]
         deduction_loss(output, allowed, solution, torch.tensor([True, True, False])).backward()
         gradients.append({name: each.grad for name, each in network.named_parameters() if each.grad is not None})

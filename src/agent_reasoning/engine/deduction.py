@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent_reasoning.engine.noise import NoiseStream
+from agent_reasoning.engine.pool import Candidates
 from agent_reasoning.schemas import MAX_SAMPLES
 
-Candidates = NDArray[np.bool_]  # [L, V]
 Event = Literal["narrowed", "guessed", "dead_end"]
 
 MOST_CAUTIOUS = 3  # the tree from which on caution does not grow: without removals nothing would be found at all

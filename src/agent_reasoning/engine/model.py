@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from agent_reasoning.engine.confidence import Confidence
-from agent_reasoning.engine.deduction import Candidates, Policy
+from agent_reasoning.engine.deduction import Policy
 from agent_reasoning.engine.halting import Halting
 from agent_reasoning.engine.noise import NoiseStream
-from agent_reasoning.engine.pool import Choice, Pool, Refined
+from agent_reasoning.engine.pool import Candidates, Choice, Pool, Refined
 from agent_reasoning.problem import Problem, ProblemSpec
 
 PLAIN = NoiseStream(0, 0)

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from agent_reasoning.engine.noise import NoiseStream, gaussians
-from agent_reasoning.engine.pool import Candidates, Carry, Rows, TensorPool
+from agent_reasoning.engine.pool import Candidates, Rows, TensorPool
 from agent_reasoning.networks.batch import Links, ProblemBatch, Shape
+from agent_reasoning.networks.carry import Carry
 from agent_reasoning.networks.packed import Sets, embed, first_of, pack
 from agent_reasoning.networks.structured import StructuredNetwork
 from agent_reasoning.networks.traced import StepRunner

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from agent_reasoning.engine.noise import NoiseStream, disturbed
+from agent_reasoning.networks.carry import Carry
 
 ALIGNED = 64  # bytes: as torch has it, for operations round by it
 
 Choice = NDArray[np.int64]
 Candidates = NDArray[np.bool_]  # [L, V]
 Rows = slice | Tensor
-Carry = tuple[Tensor, Tensor]  # z_H and z_L
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from torch import Tensor
 from agent_reasoning.engine.confidence import Confidence
 from agent_reasoning.engine.model import Model
 from agent_reasoning.engine.noise import NoiseStream
-from agent_reasoning.engine.pool import Carry, Pool, Rows, TensorPool
+from agent_reasoning.engine.pool import Pool, Rows, TensorPool
 from agent_reasoning.errors import InvalidContext
-from agent_reasoning.networks.carry import ACTCarry
+from agent_reasoning.networks.carry import ACTCarry, Carry
 from agent_reasoning.networks.sequence import SequenceModel
 from agent_reasoning.problem import Problem, ProblemSpec
 

@@ -14,9 +14,10 @@ from agent_reasoning.engine.holding import NOTHING
 from agent_reasoning.engine.model import Model
 from agent_reasoning.engine.noise import NoiseStream
 from agent_reasoning.engine.packed import PackedPool
-from agent_reasoning.engine.pool import Carry, Choice, Pool, Rows, TensorPool, zeros
+from agent_reasoning.engine.pool import Choice, Pool, Rows, TensorPool, zeros
 from agent_reasoning.networks.batch import ProblemBatch, Shape, collate, draw_ties, map_tensors, seen, tensors_of
 from agent_reasoning.networks.bundle import Bundle
+from agent_reasoning.networks.carry import Carry
 from agent_reasoning.networks.structured import StructuredNetwork
 from agent_reasoning.networks.traced import StepRunner, flatten
 from agent_reasoning.problem import Problem, ProblemSpec

@@ -1,4 +1,4 @@
-"""The carry of adaptive computation time (ACT): what one supervision step of TRM or HRM hands to the next.
+"""What one supervision step hands to the next, and the carry of adaptive computation time (ACT), of TRM and HRM.
 
 B rows, S cells, P puzzle positions, D hidden. A row is `halted` when it is done with its puzzle; the next step gives it
 the puzzle that the batch offers in that row and starts it afresh, so that "new" and "reused" are one path.
@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+Carry = tuple[Tensor, Tensor]
+"""z_H (the answer so far) and z_L (the reasoning latent), of the same shape: (…, D)."""
 
 Batch = Mapping[str, Tensor]
 """`inputs` (B, S) integer tokens, `puzzle_identifiers` (B,) integers (only read by a model with a puzzle embedding),

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from agent_reasoning.networks.batch import Links
+from agent_reasoning.networks.carry import Carry
 from agent_reasoning.networks.structured import (
     FORBIDDEN_LOGIT,
     Layout,
@@ -27,8 +28,6 @@ from agent_reasoning.networks.structured import (
     dot,
 )
 from agent_reasoning.problem import Ints
-
-Carry = tuple[Tensor, Tensor]  # z_H and z_L, (N, D) each
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +211,7 @@ def embed(network: StructuredNetwork, packed: Packed, tokens: Tensor) -> Tensor:
 
 
 def step(network: StructuredNetwork, carry: Carry, packed: Packed, x: Tensor) -> tuple[Carry, StructuredOutput]:
-    """`StructuredNetwork.step` over the open pairs; the next carry is on the graph."""
+    """`StructuredNetwork.step` over the open pairs, whose carry is (N, D) twice; the next one is on the graph."""
     (z_H, z_L), rows = carry, packed.rows
     last = answer_logits(network, z_H, packed).softmax(-1).flatten().index_select(0, rows).detach()
     z_H, z_L = network.recur(z_H, z_L, x + network.embed_answer(last.unsqueeze(1).to(x.dtype)), None, packed)

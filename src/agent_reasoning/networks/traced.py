@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from agent_reasoning.networks import packed
 from agent_reasoning.networks.batch import FlatLinks, Pairs, ProblemBatch, Wires
+from agent_reasoning.networks.carry import Carry
 from agent_reasoning.networks.structured import StructuredCarry, StructuredNetwork
 
-Carry = tuple[Tensor, Tensor]  # z_H and z_L
 Stepped = tuple[Tensor, Tensor, Tensor]  # choices (B, L), q_halt_logits (B,), logits (B, L, V)
 LINKS = ("source", "target", "starts", "share")
 
