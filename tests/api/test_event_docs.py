@@ -50,7 +50,8 @@ def stopped(client):
 
 
 def full(client):
-    client.service._engine.max_queue = client.service._engine.room = 0
+    room = client.service._engine._room
+    room.max_queue = room.capacity = 0
     return binary(client)
 
 

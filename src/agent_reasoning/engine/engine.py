@@ -21,10 +21,11 @@ from agent_reasoning.engine.halting import HaltedBy
 from agent_reasoning.engine.holding import Search
 from agent_reasoning.engine.job import Arranged, Job, Judged, Listener, Outcome, Pending, Trajectory
 from agent_reasoning.engine.pool import Choice, out_of_memory
+from agent_reasoning.engine.room import Room
 from agent_reasoning.engine.slots import ModelSlots, Served
 from agent_reasoning.engine.turns import Turns
 from agent_reasoning.engine.workers import Judgement, Workers
-from agent_reasoning.errors import DeadlineExceeded, EngineFailed, NotReady, Overloaded, ReasoningError
+from agent_reasoning.errors import DeadlineExceeded, EngineFailed, NotReady, ReasoningError
 from agent_reasoning.problem import Problem, Verdict
 
 STALLED_AFTER_SECONDS = 30.0
@@ -74,17 +75,12 @@ class Engine:
     ) -> None:
         self._models = {model.task: ModelSlots(model, slots) for model in models}
         self._inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
-        self.max_queue = max_queue
-        self.room = slots + max_queue
+        self._room = Room(slots, max_queue)
         self._observe = observe
         self._clock = clock
-        self._entry = threading.Lock()
-        self._waiting = 0  # jobs without a slot
-        self._unanswered = 0  # jobs, with a slot or without, that are no parts
         self._turns = Turns()
         self._admitting = False
         self._busy_since: float | None = None  # the last tick or verdict while there is work
-        self._stopping = False
         ahead = any(slots.model.ahead for slots in self._models.values())
         count = workers or (2 if ahead else usable_cores())
         self._workers = Workers(count, ordered=ahead, deliver=self._inbox.put)
@@ -97,8 +93,7 @@ class Engine:
 
     def stop(self, timeout_seconds: float = 10.0) -> None:
         """Finish what was accepted, then end the thread."""
-        with self._entry:
-            self._stopping = True
+        self._room.close()
         self._inbox.put("stop")
         self._thread.join(timeout_seconds)
         self._workers.join(timeout_seconds)  # an interpreter that ends while a thread is inside torch is aborted
@@ -132,32 +127,26 @@ class Engine:
         now, model = self._clock(), self._models[arranged.task].model
         job = Job(arranged.task, arranged.problem, arranged.bucket, arranged.inputs, verify, max_steps, samples, seed,
                   now + timeout_seconds, now, listener, model.deduction, search if model.holds else None)  # fmt: skip
-        with self._entry:
-            if self._stopping or not self._thread.is_alive():
-                raise NotReady("The engine is not running.")
-            self.check_room()
-            self._waiting += 1
-            self._unanswered += not is_part
-            self._inbox.put(Arrived(job))
-        if not is_part:
-            job.future.add_done_callback(self._answered)  # before any other callback: who hears of it may send the next
+        if not self._thread.is_alive():
+            raise NotReady("The engine is not running.")
+        self._room.enter(lambda: self._inbox.put(Arrived(job)), is_part=is_part)
+        if not is_part:  # before any other callback: who hears of it may send the next
+            job.future.add_done_callback(lambda future: self._room.answered())
         job.future.add_done_callback(lambda future: self._inbox.put(Gone(job)) if future.cancelled() else None)
         return job.future
 
     def check_room(self) -> None:
-        """Raises Overloaded where `submit` would: before anything is spent on a request that will be refused.
+        """Raises Overloaded where `submit` would: before anything is spent on a request that will be refused."""
+        self._room.check()
 
-        There is always room for `slots` + `max_queue` jobs, though one with many samples takes slots from others, which
-        then wait, and though jobs that come at once wait for a moment each: who counts requests in front of the engine
-        (Knative's containerConcurrency) must be able to tell from their number alone that none will be refused.
-        """
-        if self._waiting >= self.max_queue and self._unanswered >= self.room:
-            raise Overloaded(f"{self._waiting} requests are waiting; try again shortly.")
+    @property
+    def max_queue(self) -> int:
+        return self._room.max_queue
 
     @property
     def waiting(self) -> int:
         """Jobs without a slot."""
-        return self._waiting
+        return self._room.waiting
 
     def slots(self) -> dict[str, tuple[int, int]]:
         """For each task the slots in use, and how many there are."""
@@ -176,7 +165,7 @@ class Engine:
 
     def _run(self) -> None:
         try:
-            while not (self._stopping and self._idle()):
+            while not (self._room.closed and self._idle()):
                 self._receive()
                 self._busy_since = None if self._idle() else self._busy_since or self._clock()
                 while self._turns and self._free_workers:
@@ -192,8 +181,7 @@ class Engine:
 
     def _abandon(self) -> None:
         """Nobody may wait for a dead engine. After a stop there is nobody left."""
-        with self._entry:
-            self._stopping = True
+        self._room.close()
         left = [job for slots in self._models.values() for job in (*slots.running, *slots.waiting)]
         while not self._inbox.empty():
             message = self._inbox.get()
@@ -259,7 +247,7 @@ class Engine:
         try:
             slots = self._models[task]
             while (job := slots.next_to_enter()) is not None:
-                self._count_waiting(-1)
+                self._room.left_queue()
                 job.begun = self._clock()
                 try:
                     slots.enter(job)
@@ -268,14 +256,6 @@ class Engine:
                     self._recover([job], error)
         finally:
             self._admitting = False
-
-    def _answered(self, future: object) -> None:
-        with self._entry:
-            self._unanswered -= 1
-
-    def _count_waiting(self, change: int) -> None:
-        with self._entry:
-            self._waiting += change
 
     def _go_on(self, job: Job) -> None:
         """Give the job a turn if it has a step to take."""
@@ -393,7 +373,7 @@ class Engine:
         """The job is over: its slots are free before anyone hears of it."""
         slots = self._models[job.task]
         if job in slots.waiting:
-            self._count_waiting(-1)
+            self._room.left_queue()
         slots.leave(job)
         self._turns.drop(job)
         job.settle(result)
@@ -423,7 +403,7 @@ class Engine:
         again = slots.vacate(jobs[0].bucket)
         log.warning("engine.out_of_memory", task=jobs[0].task, slots=slots.slots, pools_given_back=given_back,
                     restarted=len(again))  # fmt: skip
-        self._count_waiting(len(again))
+        self._room.waits_again(len(again))
         for job in again:
             self._turns.drop(job)
         self._admit(jobs[0].task)
