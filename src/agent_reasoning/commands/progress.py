@@ -1,5 +1,6 @@
 """What long commands show while they run."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -13,13 +14,24 @@ LOG_SECONDS = 30.0  # between lines where there is no terminal to draw a bar on
 
 
 @contextmanager
-def counting(console: Console, total: int) -> Iterator[Callable[[str, int], None]]:
-    """Yields an observer (what is being done, instances done more) that drives one bar."""
+def counting(
+    console: Console, total: int, clock: Callable[[], float] = time.monotonic
+) -> Iterator[Callable[[str, int], None]]:
+    """Yields an observer (what is being done, instances done more) that drives one bar; lines in a log where there is no
+    terminal."""
+    begun = logged = clock()
+    done = 0
     with Progress(console=console) as bar:
         line = bar.add_task("", total=total)
 
-        def observe(what: str, done: int) -> None:
-            bar.update(line, description=what, advance=done)
+        def observe(what: str, more: int) -> None:
+            nonlocal done, logged
+            done += more
+            bar.update(line, description=what, completed=done)
+            now = clock()
+            if not console.is_terminal and now - logged >= LOG_SECONDS:
+                logged = now
+                console.print(f"{now - begun:.0f} s  {done} of {total}  {what}", soft_wrap=True)
 
         yield observe
 
