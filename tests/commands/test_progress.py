@@ -7,7 +7,7 @@ from agent_reasoning.commands.progress import LOG_SECONDS, counting
 
 def test_where_there_is_no_terminal_a_line_now_and_then_says_how_far_it_is():
     log, now = StringIO(), [0.0]
-    with counting(Console(file=log), 40, lambda: now[0]) as observe:
+    with counting(Console(file=log, force_terminal=False), 40, lambda: now[0]) as observe:
         for _ in range(40):
             now[0] += LOG_SECONDS / 10
             observe("17 givens, 64 samples", 1)

@@ -1,5 +1,6 @@
 """What long commands show while they run."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,18 +21,19 @@ def counting(
     """Yields an observer (what is being done, instances done more) that drives one bar; lines in a log where there is no
     terminal."""
     begun = logged = clock()
-    done = 0
+    done, turn = 0, threading.Lock()
     with Progress(console=console) as bar:
         line = bar.add_task("", total=total)
 
         def observe(what: str, more: int) -> None:
             nonlocal done, logged
-            done += more
-            bar.update(line, description=what, completed=done)
-            now = clock()
-            if not console.is_terminal and now - logged >= LOG_SECONDS:
-                logged = now
-                console.print(f"{now - begun:.0f} s  {done} of {total}  {what}", soft_wrap=True)
+            with turn:  # measurements tell from several threads
+                done += more
+                bar.update(line, description=what, completed=done)
+                now = clock()
+                if not console.is_terminal and now - logged >= LOG_SECONDS:
+                    logged = now
+                    console.print(f"{now - begun:.0f} s  {done} of {total}  {what}", soft_wrap=True)
 
         yield observe
 

@@ -97,8 +97,9 @@ class Refinement:
             by_pool.setdefault(id(pool), []).append(row)
         for here in by_pool.values():
             pool = self._places[here[0]][0]
-            for start in range(0, len(here), pool.rows_at_once):
-                chunk = here[start : start + pool.rows_at_once]
+            at_once = 1 if pool.one_job else pool.rows_at_once
+            for start in range(0, len(here), at_once):
+                chunk = here[start : start + at_once]
                 refined = pool.step([self._places[row][1] for row in chunk]).read()
                 cells = min(self._cells, refined.choices.shape[1])
                 choices[chunk, :cells] = refined.choices[:, :cells]

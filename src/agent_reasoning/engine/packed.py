@@ -17,7 +17,7 @@ from agent_reasoning.networks.packed import Sets, embed, first_of, pack
 from agent_reasoning.networks.structured import StructuredNetwork
 from agent_reasoning.networks.traced import StepRunner
 
-LANES_AT_ONCE = 8  # of one search: two thirds of the time of as many alone; 16 would leave a second core without work
+LANES_AT_ONCE = 8  # of one search, which has 16 of 64 slots; half as many in two cores' steps take a tenth longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +53,15 @@ class PackedPool(TensorPool):
         self._links: list[Links | None] = [None] * capacity
         self._allowed = np.zeros((capacity, shape.cells, shape.width), bool)
         self._begun, self._narrowed = [0] * capacity, [0] * capacity
-        self._last: list[Open | None] = [
-            None
-        ] * capacity  # of the last step of each slot, by which no other goes meanwhile
+        self._last: list[Open | None] = [None] * capacity
+        self._usual: Links | None = None  # of the last problem that was new: those of all Sudokus are equal
+        self._joined: dict[int, tuple[Links, Sets]] = {}  # by the number of slots that share them
         self.size_bytes = 3 * (self._z_H.nbytes + self._z_L.nbytes)  # the tables of a slot take up to twice its carry
 
     def _put(self, slot: int, arranged: ProblemBatch, stream: NoiseStream) -> Carry:
-        self._tokens[slot], self._links[slot] = arranged.tokens[0], arranged.sets
+        if self._usual is None or not same(self._usual, arranged.sets):
+            self._usual = arranged.sets
+        self._tokens[slot], self._links[slot] = arranged.tokens[0], self._usual
         self._begun[slot] += 1
         self._set(slot, arranged.allowed[0].numpy())
         return self._fresh()
@@ -103,7 +105,8 @@ class PackedPool(TensorPool):
         return found
 
     def _keep(self, slot: int, found: Open) -> None:
-        """In place of what was kept, which no other slot may keep either: tables of so many slots must not add up."""
+        """In place of what was kept, which no other slot may keep either: tables of so many slots must not add up. A worker
+        that is at another of those slots at the moment has its own already, or makes them anew."""
         last, self._last[slot] = self._last[slot], found
         for other in last.slots if last is not None else ():
             if self._last[other] is last:
@@ -112,8 +115,15 @@ class PackedPool(TensorPool):
     def _sets_of(self, slots: tuple[int, ...]) -> Sets:
         links = [links for slot in slots if (links := self._links[slot]) is not None]
         assert len(links) == len(slots), "slots are stepped that nobody has entered"
+        shared = links[0] if self.one_job and all(each is links[0] for each in links) else None
+        known = self._joined.get(len(slots))
+        if known is not None and known[0] is shared:
+            return known[1]
         joined = Links(*(torch.cat([getattr(each, field.name) for each in links]) for field in fields(Links)))
-        return Sets.of(joined, self._shape.sets, (len(slots), self._shape.cells, self._shape.width))
+        sets = Sets.of(joined, self._shape.sets, (len(slots), self._shape.cells, self._shape.width))
+        if shared is not None:
+            self._joined[len(slots)] = shared, sets
+        return sets
 
     def _drawn(self, keys: Sequence[int], now: Open) -> tuple[Tensor, Tensor]:
         """(N, D) each, for z_H and z_L."""
@@ -138,3 +148,9 @@ class PackedPool(TensorPool):
 
     def _refine(self, inputs: Any, carry: Carry, into: Carry) -> NoReturn:
         raise NotImplementedError("see `_step_rows`")
+
+
+def same(one: Links, other: Links) -> bool:
+    return one is other or all(
+        torch.equal(getattr(one, field.name), getattr(other, field.name)) for field in fields(Links)
+    )

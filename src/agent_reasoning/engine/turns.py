@@ -8,7 +8,9 @@ from agent_reasoning.engine.pool import Pool
 from agent_reasoning.engine.workers import InFlight
 
 FAIR_SHARE = 4
-LEAST_PARTS = 2  # of a round of several lanes, where a step is of one job: for two cores, whether or not there are two
+LEAST_PARTS = (
+    2  # of a round of several lanes, where a step is of one job: it may use two cores, and no answer tells if it did
+)
 
 
 class Turns:
@@ -29,8 +31,8 @@ class Turns:
         self._jobs.pop(job, None)
 
     def take(self, pool_of: Callable[[Job], Pool]) -> tuple[Pool, list[InFlight]]:
-        """A step for the job whose turn it is, and for others of its pool as far as there is room. They have had
-        their turns then."""
+        """A step for the job whose turn it is, and for others of its pool as far as there is room, unless a step is of one
+        job. They have had their turns then."""
         first = self._next()
         pool = pool_of(first)
         if pool.one_job:

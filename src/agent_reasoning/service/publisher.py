@@ -137,7 +137,12 @@ class Publisher(Generic[Item]):
                 await asyncio.wait({attempt}, timeout=max(0.0, self._ends - asyncio.get_running_loop().time()))
             finally:
                 attempt.cancel()
-            if not attempt.done() or attempt.cancelled() or attempt.exception() is not None:
+            if not attempt.done() or attempt.cancelled():
+                raise
+            error = attempt.exception()
+            if isinstance(error, Exception) and not self._may_retry(error):
+                raise error from None
+            if error is not None:
                 raise
 
     def _retryable(self, error: Exception) -> bool:
