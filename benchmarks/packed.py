@@ -127,8 +127,10 @@ def measure() -> list[dict[str, float]]:
 
 
 def show(found: list[dict[str, float]]) -> None:
-    """Milliseconds a step, of one search; behind them how much that is of a step over all pairs."""
-    table = Table("pairs left of 729", "served", f"{LANES_AT_ONCE} at once", "all pairs", "trained", "all pairs")
+    """Milliseconds a step: of one search where it is served, of all of them where they are trained. Behind them, how much that is
+    of a step over all pairs."""
+    together = f"{LANES_AT_ONCE} at once, each"
+    table = Table("pairs left of 729", "served", together, "all pairs", f"trained, {SEARCHES}", "all pairs")
     for line in found:
         by_served, by_trained = line["served_all_ms"], line["trained_all_ms"]
         table.add_row(
