@@ -9,6 +9,7 @@ from rich.table import Table
 
 from agent_reasoning.commands.loading import load, no_model
 from agent_reasoning.commands.progress import counting
+from agent_reasoning.commands.tables import Output
 from agent_reasoning.engine.structured import StructuredModel
 from agent_reasoning.evaluation.card import machine
 from agent_reasoning.evaluation.comparison import SAMPLES, Compared, compare
@@ -40,7 +41,7 @@ def evaluate_all(
         for task in chosen:
             name, sets = task.info.name, held_out(task, count, EVALUATION, seed, task.info.sizes)
             found[name] = compare(task, loaded[name], sets, observe, beside=beside[name])
-    show(found, Console())
+    show(found, Output())
     return {
         "machine": machine(device),
         "seed": seed,

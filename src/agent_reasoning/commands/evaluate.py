@@ -10,6 +10,7 @@ from rich.table import Table
 
 from agent_reasoning.commands.loading import model_for
 from agent_reasoning.commands.progress import counting
+from agent_reasoning.commands.tables import Output
 from agent_reasoning.commands.train import puzzle_file
 from agent_reasoning.evaluation.card import machine
 from agent_reasoning.evaluation.published import PublishedAccuracy, as_published
@@ -41,9 +42,9 @@ def evaluate(
         else:
             report = measure(chosen, model, max_steps or model.max_steps, sets, observe)
     if published:
-        show_published(found, Console())
+        show_published(found, Output())
         return {**about, "published": [asdict(row) for row in found]}
-    show(report, Console())
+    show(report, Output())
     return {**about, **report.to_dict()}
 
 

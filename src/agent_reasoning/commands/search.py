@@ -10,6 +10,7 @@ from rich.table import Table
 from agent_reasoning.commands.evaluate import instances
 from agent_reasoning.commands.loading import model_for
 from agent_reasoning.commands.progress import counting
+from agent_reasoning.commands.tables import Output
 from agent_reasoning.engine.structured import StructuredModel
 from agent_reasoning.errors import ModelMissing
 from agent_reasoning.evaluation.card import machine
@@ -51,7 +52,7 @@ def search(
             )  # fmt: skip
     for name, items in sets.items():
         rows += [beside(chosen, rival, who, name, items) for who, rival in RIVALS.get(task, {}).items()]
-    show(rows, Console())
+    show(rows, Output())
     about = {"task": task, "model": model.name, "sha256": model.sha256, "machine": machine(model.device), "seed": seed}
     return {**about, "search": [row.to_dict() for row in rows]}
 
