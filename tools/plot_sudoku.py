@@ -31,9 +31,12 @@ def lines(file: str, key: str) -> list[Line]:
 
 def measured() -> dict[str, list[Line]]:
     """method -> its lines, of all sets"""
-    recursion = [line for line in lines("search.json", "rows") if line["task"] == "sudoku" and line["max_steps"] == 64]
     untrained = [line for line in lines("sudoku-untrained.json", "search") if "untrained" in line["who"]]
-    return {DEDUCTION: lines("sudoku-search.json", "search"), RECURSION: recursion, UNTRAINED: untrained}
+    return {
+        DEDUCTION: lines("sudoku-search.json", "search"),
+        RECURSION: lines("sudoku-recursion-search.json", "search"),
+        UNTRAINED: untrained,
+    }
 
 
 def labels(found: list[Line]) -> list[tuple[str, float, float]]:
@@ -71,7 +74,9 @@ def main() -> None:
                 continue
             color, style, above = STYLES[method]
             costs, shares = [line["mean_applications"] for line in here], [line["verified"] * 100 for line in here]
-            panel.plot(costs, shares, style, color=color, label=f"{method} ({here[0]['instances']})")
+            fewest, most = min(line["instances"] for line in here), max(line["instances"] for line in here)
+            puzzles = f"{most:,}" if fewest == most else f"{fewest:,} to {most:,}"
+            panel.plot(costs, shares, style, color=color, label=f"{method} ({puzzles})")
             for samples, cost, share in labels(here):
                 panel.annotate(
                     samples, (cost, share * 100), (0, above), textcoords="offset points", ha="center", color=color
