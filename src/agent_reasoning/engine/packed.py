@@ -2,7 +2,7 @@
 are still open, and writes their carry back to where the slot keeps all of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import numpy as np
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from agent_reasoning.engine.noise import NoiseStream, gaussians
 from agent_reasoning.engine.pool import Candidates, Rows, TensorPool
-from agent_reasoning.networks.batch import Links, ProblemBatch, Shape
+from agent_reasoning.networks.batch import Links, ProblemBatch, Shape, tensors_of
 from agent_reasoning.networks.carry import Carry
 from agent_reasoning.networks.packed import Sets, embed, first_of, pack
 from agent_reasoning.networks.structured import StructuredNetwork
@@ -119,7 +119,7 @@ class PackedPool(TensorPool):
         known = self._joined.get(len(slots))
         if known is not None and known[0] is shared:
             return known[1]
-        joined = Links(*(torch.cat([getattr(each, field.name) for each in links]) for field in fields(Links)))
+        joined = Links(*map(torch.cat, zip(*map(tensors_of, links), strict=True)))
         sets = Sets.of(joined, self._shape.sets, (len(slots), self._shape.cells, self._shape.width))
         if shared is not None:
             self._joined[len(slots)] = shared, sets
@@ -151,6 +151,4 @@ class PackedPool(TensorPool):
 
 
 def same(one: Links, other: Links) -> bool:
-    return one is other or all(
-        torch.equal(getattr(one, field.name), getattr(other, field.name)) for field in fields(Links)
-    )
+    return one is other or all(map(torch.equal, tensors_of(one), tensors_of(other)))
